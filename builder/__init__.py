@@ -1,0 +1,1 @@
+"""From an image definition to an OCI image: matrix, plan, Dockerfile, engines, build record."""

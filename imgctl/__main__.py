@@ -1,0 +1,5 @@
+"""`python -m imgctl`."""
+
+from imgctl.cli import main
+
+main()

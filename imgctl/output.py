@@ -1,0 +1,66 @@
+"""What reaches the user: results on stdout, errors on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from registry.errors import ImgctlError
+
+INTERRUPTED = 130
+
+
+def run(group: click.Group, args: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (0, 1, 2, 3 or 130), never raise."""
+    try:
+        result = group.main(args=args, prog_name="imgctl", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("imgctl: interrupted; run the same command again to finish", err=True)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("imgctl: interrupted; run the same command again to finish", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ImgctlError as error:
+        print_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our stdout left (`| head`): not an error worth a line.
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        print_error(_from_os(error))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def print_error(error: ImgctlError) -> None:
+    """One line what, one line why, one line what to do, on stderr."""
+    click.echo(f"imgctl: {error.what}", err=True)
+    if error.why:
+        click.echo(f"  why: {error.why}", err=True)
+    if error.hint:
+        click.echo(f"  fix: {error.hint}", err=True)
+
+
+def _from_os(error: OSError) -> ImgctlError:
+    import errno
+
+    place = str(error.filename) if error.filename else ""
+    what = (error.strerror or str(error)).lower()
+    hints = {
+        errno.ENOSPC: "free some space and run the same command again",
+        errno.EACCES: "run as a user who may write there, or choose another folder",
+        errno.EROFS: "choose a folder on a writable file system",
+    }
+    return ImgctlError(what, place, hints.get(error.errno or 0, ""))
+
+
+def print_json(value: Any) -> None:
+    """A result as indented JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,271 @@
+"""OCI and Docker image documents: descriptors, manifests, indexes, configs.
+
+Documents are kept as the raw bytes they came in, because their digest is over those bytes;
+what is parsed from them is a view. Specs: OCI image-spec v1.1, Docker image manifest v2 schema 2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from registry.errors import BadInput, CorruptContent, NotFound
+from registry.reference import is_digest
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
+INDEX_TYPES = (OCI_INDEX, DOCKER_INDEX)
+ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
+
+
+def sha256(data: bytes) -> str:
+    """The digest of data, as `sha256:<hex>`."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON bytes that depend on nothing but the value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An operating system and processor, as `linux/arm64` or `linux/arm/v7`."""
+
+    os: str = "linux"
+    architecture: str = "arm64"
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Parse `os/arch[/variant]`; raises BadInput."""
+        parts = text.split("/")
+        if not 2 <= len(parts) <= 3 or not all(parts):
+            raise BadInput(f"{text!r} is not a platform", "", "write OS/ARCH, like linux/arm64")
+        return cls(*parts)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Platform:
+        """From a descriptor's `platform` or the top of an image config."""
+        return cls(
+            str(value.get("os", "")),
+            str(value.get("architecture", "")),
+            str(value.get("variant") or ""),
+        )
+
+    def matches(self, wanted: Platform) -> bool:
+        """Whether an image for this platform serves `wanted`.
+
+        arm64 and arm64/v8 are the same processor, and a variant not asked for does not matter.
+        """
+        if (self.os, self.architecture) != (wanted.os, wanted.architecture):
+            return False
+        default = "v8" if self.architecture == "arm64" else ""
+        return not wanted.variant or (self.variant or default) == (wanted.variant or default)
+
+    def to_json(self) -> dict[str, str]:
+        """As a descriptor's `platform`."""
+        value = {"architecture": self.architecture, "os": self.os}
+        return value | {"variant": self.variant} if self.variant else value
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a document says of a blob or manifest: type, digest, size in bytes.
+
+    extra: every field besides (urls, platform, annotations, artifactType …), kept verbatim.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Descriptor:
+        """From its JSON object; raises CorruptContent when it is not a descriptor."""
+        if not isinstance(value, dict):
+            raise CorruptContent("a descriptor in the manifest is not an object", repr(value)[:80])
+        digest, size = value.get("digest"), value.get("size")
+        if not isinstance(digest, str) or not is_digest(digest):
+            raise CorruptContent("a descriptor in the manifest has no valid digest", repr(digest))
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise CorruptContent(f"descriptor {digest} has no valid size", repr(size))
+        known = {"mediaType", "digest", "size"}
+        extra = {key: item for key, item in value.items() if key not in known}
+        return cls(str(value.get("mediaType", "")), digest, size, extra)
+
+    def to_json(self) -> dict[str, Any]:
+        """As its JSON object, every field it came with included."""
+        head = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        return head | dict(self.extra)
+
+    @property
+    def platform(self) -> Platform | None:
+        """The platform an index gives for this manifest, if any."""
+        value = self.extra.get("platform")
+        return Platform.from_json(value) if isinstance(value, dict) else None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The descriptor's annotations."""
+        value = self.extra.get("annotations")
+        return dict(value) if isinstance(value, dict) else {}
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the blob is served from elsewhere by `urls` and is not uploaded."""
+        return bool(self.extra.get("urls")) and (
+            "foreign" in self.media_type or "nondistributable" in self.media_type
+        )
+
+
+@dataclass(frozen=True)
+class Document:
+    """A manifest or an index: raw bytes, their media type, and a parsed view of them."""
+
+    raw: bytes
+    media_type: str
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any], media_type: str) -> Document:
+        """A document we write ourselves, in canonical JSON."""
+        return cls(canonical_json(value), media_type)
+
+    @classmethod
+    def parse(cls, raw: bytes, media_type: str = "") -> Document:
+        """Check that raw is a manifest or index; media_type is the server's word for it, if any.
+
+        Raises CorruptContent.
+        """
+        try:
+            value = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise CorruptContent("the manifest is not JSON", str(error)[:120]) from error
+        if not isinstance(value, dict):
+            raise CorruptContent("the manifest is not a JSON object")
+        stated = value.get("mediaType")
+        kind = stated if isinstance(stated, str) and stated else media_type.split(";")[0].strip()
+        if kind not in MANIFEST_TYPES + INDEX_TYPES:
+            kind = _guess(value, kind)
+        document = cls(raw, kind)
+        if document.is_index:
+            _ = document.manifests
+        else:
+            _ = document.config, document.layers
+        return document
+
+    @cached_property
+    def value(self) -> dict[str, Any]:
+        """The parsed JSON object; do not change it."""
+        parsed: dict[str, Any] = json.loads(self.raw)
+        return parsed
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the raw bytes."""
+        return sha256(self.raw)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this lists manifests instead of layers."""
+        return self.media_type in INDEX_TYPES
+
+    @property
+    def is_docker(self) -> bool:
+        """Whether the document is of Docker's family of media types."""
+        return self.media_type in (DOCKER_MANIFEST, DOCKER_INDEX)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of this document itself."""
+        return Descriptor(self.media_type, self.digest, len(self.raw))
+
+    @cached_property
+    def manifests(self) -> tuple[Descriptor, ...]:
+        """The manifests an index lists; empty for a manifest."""
+        items = self.value.get("manifests") or [] if self.is_index else []
+        if not isinstance(items, list):
+            raise CorruptContent("the index's `manifests` is not a list")
+        return tuple(Descriptor.from_json(item) for item in items)
+
+    @cached_property
+    def config(self) -> Descriptor:
+        """A manifest's config; raises CorruptContent when there is none."""
+        return Descriptor.from_json(self.value.get("config"))
+
+    @cached_property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """A manifest's layers, base first."""
+        items = self.value.get("layers") or [] if not self.is_index else []
+        if not isinstance(items, list):
+            raise CorruptContent("the manifest's `layers` is not a list")
+        return tuple(Descriptor.from_json(item) for item in items)
+
+    @property
+    def subject(self) -> Descriptor | None:
+        """The manifest this one refers to (referrers, spec v1.1)."""
+        value = self.value.get("subject")
+        return Descriptor.from_json(value) if value else None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The document's annotations."""
+        value = self.value.get("annotations")
+        return dict(value) if isinstance(value, dict) else {}
+
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Every blob a manifest needs, each digest once: config first, then layers."""
+        if self.is_index:
+            return ()
+        unique: dict[str, Descriptor] = {}
+        for descriptor in (self.config, *self.layers):
+            unique.setdefault(descriptor.digest, descriptor)
+        return tuple(unique.values())
+
+    def choose(self, wanted: Platform) -> Descriptor:
+        """The index entry for a platform; raises NotFound naming the ones there are."""
+        offered = [
+            item
+            for item in self.manifests
+            if "vnd.docker.reference.type" not in item.annotations
+            and (item.platform is None or item.platform.architecture != "unknown")
+        ]
+        for item in offered:
+            if item.platform is not None and item.platform.matches(wanted):
+                return item
+        names = ", ".join(sorted({str(item.platform) for item in offered if item.platform}))
+        raise NotFound(
+            f"the image has no {wanted} variant", f"it is for: {names or 'no platform it names'}"
+        )
+
+
+def _guess(value: Mapping[str, Any], kind: str) -> str:
+    """Old documents leave mediaType out; their shape tells."""
+    if "manifests" in value:
+        return OCI_INDEX
+    if "config" in value and "layers" in value:
+        return OCI_MANIFEST
+    if value.get("schemaVersion") == 1:
+        raise CorruptContent(
+            "the image is in Docker's schema 1, which no current tool reads",
+            "",
+            "push it again with a current Docker",
+        )
+    raise CorruptContent("the document is neither a manifest nor an index", kind)
