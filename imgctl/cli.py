@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from imgctl import __version__
+from imgctl.settings import (
+    SettingsFile,
+    check_section,
+    defaults_for,
+    environment_name,
+    load_settings,
+    settings_path,
+)
 
 # name -> module holding a click command named `command`; kept sorted.
 COMMANDS: dict[str, str] = {}
@@ -26,6 +35,11 @@ class LazyGroup(click.Group):
         if module is None:
             return None
         command: click.Command = import_module(module).command
+        _bind_environment(command)
+        settings = _settings()
+        if settings is not None:
+            check_section(settings, cmd_name, command)
+            ctx.default_map = {cmd_name: _default_map(settings, command, (cmd_name,))}
         return command
 
     def resolve_command(
@@ -40,6 +54,30 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+
+def _settings() -> SettingsFile | None:
+    path = settings_path()
+    return load_settings(path) if path else None
+
+
+def _bind_environment(command: click.Command) -> None:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar is None:
+            parameter.envvar = environment_name(parameter)
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            _bind_environment(child)
+
+
+def _default_map(
+    settings: SettingsFile, command: click.Command, names: tuple[str, ...]
+) -> dict[str, Any]:
+    values = defaults_for(settings, names)
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            values[name] = _default_map(settings, child, (*names, name))
+    return values
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
