@@ -1,0 +1,25 @@
+"""Objects as YAML text: stable order, no anchors, strings that stay strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def to_yaml(objects: Iterable[Mapping[str, Any]]) -> str:
+    """One YAML stream of the objects, keys in the order they were written."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        """Writes a repeated value again instead of as an anchor."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            """Always: manifests are read by people."""
+            return True
+
+    return "---\n".join(
+        yaml.dump(
+            dict(item), Dumper=Plain, sort_keys=False, allow_unicode=True, default_flow_style=False
+        )
+        for item in objects
+    )
