@@ -12,52 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.blobs import OpenChunks, verified
+from registry.blobs import verified
 from registry.errors import BadInput, CorruptContent, NotFound
 from registry.layout import LayoutStore
 from registry.layout_index import only_reference
-from registry.oci import (
-    OCI_CONFIG,
-    OCI_INDEX,
-    OCI_LAYER_GZIP,
-    OCI_MANIFEST,
-    Descriptor,
-    Document,
-    sha256,
-)
-
-LAYER = Descriptor(OCI_LAYER_GZIP, sha256(b"layer"), 5)
-CONFIG = Descriptor(OCI_CONFIG, sha256(b"{}"), 2)
-
-
-def chunks_of(*chunks: bytes) -> OpenChunks:
-    @contextmanager
-    def open_chunks() -> Iterator[Iterator[bytes]]:
-        yield iter(chunks)
-
-    return open_chunks
-
-
-def manifest(*layers: Descriptor, subject: Descriptor | None = None, **fields: str) -> Document:
-    value: dict[str, object] = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": CONFIG.to_json(),
-        "layers": [layer.to_json() for layer in layers],
-        **fields,
-    }
-    if subject:
-        value["subject"] = subject.to_json()
-    return Document.of(value, OCI_MANIFEST)
+from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, sha256
+from tests.unit.registry.images import LAYER, chunks_of, files, manifest
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> LayoutStore:
     return LayoutStore.create(tmp_path / "layout")
-
-
-def files(path: Path) -> list[str]:
-    return sorted(str(item.relative_to(path)) for item in path.rglob("*") if item.is_file())
 
 
 def test_a_new_layout_is_what_the_specification_asks_for(layout: LayoutStore) -> None:
