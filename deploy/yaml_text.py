@@ -17,6 +17,12 @@ def to_yaml(objects: Iterable[Mapping[str, Any]]) -> str:
             """Always: manifests are read by people."""
             return True
 
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            """Quoted where PyYAML's plain style would lose U+0085, a line break to YAML 1.1."""
+            style = '"' if "\x85" in data else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Plain.add_representer(str, Plain.represent_str)
     return "---\n".join(
         yaml.dump(
             dict(item), Dumper=Plain, sort_keys=False, allow_unicode=True, default_flow_style=False

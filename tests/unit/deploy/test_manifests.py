@@ -7,7 +7,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.manifests import KINDS, manifests, warnings
@@ -181,6 +181,12 @@ def test_what_is_no_push_record_is_bad_input(record: Any) -> None:
         from_record(record)
 
 
+def test_every_character_survives_the_yaml() -> None:
+    for text in ("a\x85b", "\u2028", "Ünïcode 图像", "yes", "1.0", "a: b", " x", "\t", "\x00"):
+        objects = [{"value": text, text: 1}]
+        assert list(yaml.safe_load_all(to_yaml(objects))) == objects
+
+
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 labels = st.tuples(names, names)
 workloads = st.builds(
@@ -214,7 +220,7 @@ workloads = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(workloads)
 def test_no_combination_of_options_breaks_the_schemas(found: Workload) -> None:
     objects = manifests(found, KINDS)

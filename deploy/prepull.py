@@ -1,0 +1,142 @@
+"""KubeEdge's ImagePrePullJob: an image on the edge nodes before the pod that needs it.
+
+API: operations.kubeedge.io v1alpha1 (KubeEdge 1.16 on) and v1alpha2 (1.21 on); cluster-scoped.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from deploy.manifests import Object
+from deploy.names import check_label, check_subdomain, label_value
+from registry.errors import BadInput
+from registry.reference import Reference
+
+VERSIONS = ("v1alpha2", "v1alpha1")
+# The job's own default of 300 s ends a pull of gigabytes over anything but a fast LAN.
+LEAST_TIMEOUT = 300
+SETUP_SECONDS = 60
+UNPACK_BYTES_PER_SECOND = 20_000_000
+LINK_HEADROOM = 2.0
+
+
+@dataclass(frozen=True)
+class Prepull:
+    """What to pull and where.
+
+    size: compressed bytes a node without any layer must fetch. link: bytes per second to a node.
+    nodes, selector: exactly one of them. secret: `namespace/name` of a prepull Secret, or empty.
+    """
+
+    name: str
+    image: Reference
+    size: int
+    link: float
+    nodes: tuple[str, ...] = ()
+    selector: tuple[tuple[str, str], ...] = ()
+    secret: str = ""
+    concurrency: int = 2
+    retries: int = 2
+    api_version: str = "v1alpha2"
+
+    def __post_init__(self) -> None:
+        """Refuse what the job would not take; raises BadInput."""
+        check_subdomain(self.name, "name of a prepull job")
+        if bool(self.nodes) == bool(self.selector):
+            raise BadInput(
+                "a prepull job needs nodes or a selector, and not both",
+                "",
+                "give --node NAME (repeatable) or --selector KEY=VALUE",
+            )
+        for node in self.nodes:
+            check_subdomain(node, "node name")
+        for key, value in self.selector:
+            check_label(key, value)
+        if self.api_version not in VERSIONS:
+            raise BadInput(
+                f"unknown API version {self.api_version!r}", "", f"one of {', '.join(VERSIONS)}"
+            )
+        if self.link <= 0:
+            raise BadInput("the link speed must be above zero", "", "write it like 20Mbit")
+        if self.concurrency < 1 or self.retries < 0:
+            raise BadInput("concurrency is at least 1 and retries at least 0")
+
+    @property
+    def timeout(self) -> int:
+        """Seconds one node may take: fetch at half the link's speed, unpack, and some slack."""
+        seconds = self.size * LINK_HEADROOM / self.link + self.size / UNPACK_BYTES_PER_SECOND
+        return max(LEAST_TIMEOUT, SETUP_SECONDS + round(seconds))
+
+
+def parse_link(text: str) -> float:
+    """Bytes per second from `20Mbit`, `256kbit`, `1Gbit`, `2MB`; raises BadInput."""
+    units = {
+        "kbit": 125.0,
+        "mbit": 125_000.0,
+        "gbit": 125_000_000.0,
+        "kb": 1000.0,
+        "mb": 1_000_000.0,
+    }
+    lowered = text.strip().lower().removesuffix("/s")
+    for unit, factor in units.items():
+        number = lowered.removesuffix(unit)
+        if number != lowered:
+            try:
+                speed = float(number) * factor
+            except ValueError:
+                break
+            if 0 < speed < float("inf"):
+                return speed
+    raise BadInput(f"{text!r} is not a link speed", "", "write it like 20Mbit, 256kbit or 2MB")
+
+
+def prepull_job(prepull: Prepull) -> Object:
+    """The ImagePrePullJob."""
+    template: Object = {"images": [f"{prepull.image.name}@{prepull.image.digest}"]}
+    if prepull.nodes:
+        template["nodeNames"] = list(prepull.nodes)
+    else:
+        template["labelSelector"] = {"matchLabels": dict(prepull.selector)}
+    template |= {
+        "checkItems": ["disk"],
+        "failureTolerate": "0.3",
+        "concurrency": prepull.concurrency,
+        "timeoutSeconds": prepull.timeout,
+        "retryTimes": prepull.retries,
+    }
+    if prepull.secret:
+        template["imageSecrets"] = prepull.secret
+    return {
+        "apiVersion": f"operations.kubeedge.io/{prepull.api_version}",
+        "kind": "ImagePrePullJob",
+        "metadata": {
+            "name": prepull.name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "imgctl",
+                "app.kubernetes.io/version": label_value(prepull.image.tag or ""),
+            },
+        },
+        "spec": {"imagePrePullTemplate": template},
+    }
+
+
+def prepull_secret(name: str, namespace: str, username: str, password: str) -> Object:
+    """The Secret in the form edged reads: credentials themselves, not Docker's `auths`.
+
+    edged unmarshals `.dockerconfigjson` straight into the CRI's AuthConfig, so an ordinary pull
+    Secret gives it empty credentials and an anonymous pull. Do not use this one as a pod's
+    imagePullSecret.
+    """
+    value = {"username": username, "password": password}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": check_subdomain(name, "secret name"),
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "imgctl"},
+        },
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": json.dumps(value)},
+    }
