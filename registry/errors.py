@@ -7,6 +7,7 @@
         ├── Unreachable             no answer: name, connection, TLS, time
         ├── Unauthorized            credentials missing, wrong, or without the permission
         ├── NotFound                the repository, manifest or blob is not there
+        ├── MissingBlobs            a manifest was refused for blobs the registry does not have
         └── CorruptContent          bytes that do not match their digest, size or format
 
 An error says *what* went wrong, *why* or where, and what to do about it (*hint*): one line each.
@@ -18,6 +19,7 @@ __all__ = [
     "BadInput",
     "CorruptContent",
     "ImgctlError",
+    "MissingBlobs",
     "NotFound",
     "Refused",
     "RegistryError",
@@ -79,6 +81,25 @@ class Unauthorized(RegistryError):
 
 class NotFound(RegistryError):
     """The project, repository, manifest, tag or blob does not exist there."""
+
+
+class MissingBlobs(RegistryError):
+    """A manifest was refused because blobs it names are not in its repository.
+
+    digests: those the registry named; empty when it did not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        hint: str = "",
+        *,
+        status: int | None = None,
+        digests: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, why, hint, status=status)
+        self.digests = digests
 
 
 class CorruptContent(RegistryError):

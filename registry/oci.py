@@ -36,6 +36,12 @@ def sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def digest_of(data: bytes, like: str) -> str:
+    """The digest of data by the algorithm of another digest, such as `sha512:…`."""
+    algorithm = like.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
 def canonical_json(value: Any) -> bytes:
     """JSON bytes that depend on nothing but the value: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -165,10 +171,9 @@ class Document:
         if kind not in MANIFEST_TYPES + INDEX_TYPES:
             kind = _guess(value, kind)
         document = cls(raw, kind)
-        if document.is_index:
-            _ = document.manifests
-        else:
-            _ = document.config, document.layers
+        _ = document.manifests, document.layers
+        if not document.is_index:
+            _ = document.config
         return document
 
     @cached_property

@@ -81,7 +81,7 @@ class Reference:
         Raises BadInput for anything the grammar does not allow.
         """
         if "://" in text:
-            scheme, rest = text.split("://", 1)
+            rest = text.split("://", 1)[1]
             raise BadInput(f"{text!r} is a URL, not an image reference", "", f"write {rest!r}")
         rest, at, digest = text.partition("@")
         if at and not is_digest(digest):

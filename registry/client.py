@@ -1,0 +1,151 @@
+"""A client for registries: the OCI distribution spec v1.1, over one set of connections.
+
+with RegistryClient(RegistryOptions(credentials=find)) as client:
+    repository = client.repository("harbor.example.com", "algorithms/mnist")
+    document = repository.manifest("1.0.0")
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from registry.answers import not_a_registry
+from registry.auth import Authorizer
+from registry.credentials import Credentials
+from registry.http import Connections
+from registry.progress import SILENT, Progress
+from registry.proxies import Proxies
+from registry.reference import check_host, check_repository
+from registry.repository import Repository
+from registry.retry import RetryPolicy
+from registry.session import Call, Session
+from registry.tls import TlsContexts, TlsSettings
+from registry.upload import Uploads
+
+__all__ = ["RegistryClient", "RegistryOptions", "Repository"]
+
+
+def no_credentials(host: str) -> Credentials | None:
+    """Nobody has a password for any host."""
+    return None
+
+
+@dataclass(frozen=True)
+class RegistryOptions:
+    """How to reach registries.
+
+    plain_http: hosts named for plain HTTP; loopback is always allowed.
+    ca_cert: PEM file of authorities added to the system's; trust_file: instead of the system's.
+    certs_d: Docker's certs.d folders. credentials: user name and secret for a host, asked for at
+    most once per host and only after a challenge. concurrency: blobs in flight at once.
+    max_request_body: bytes; larger blobs go up in PATCHes of that size. timeout: seconds without
+    any progress. proxies: from HTTP_PROXY and its kin.
+    """
+
+    plain_http: frozenset[str] = frozenset()
+    ca_cert: Path | None = None
+    trust_file: Path | None = None
+    certs_d: tuple[Path, ...] = ()
+    credentials: Callable[[str], Credentials | None] = no_credentials
+    concurrency: int = 4
+    max_request_body: int | None = None
+    timeout: float = 60.0
+    proxies: Proxies = field(default_factory=Proxies)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    user_agent: str = "imgctl"
+
+
+class RegistryClient:
+    """Registries by host, with shared connections, tokens and counters. Safe for threads."""
+
+    def __init__(self, options: RegistryOptions, progress: Progress = SILENT) -> None:
+        self.options = options
+        self._progress = progress
+        self._tls = TlsContexts(TlsSettings(options.ca_cert, options.trust_file, options.certs_d))
+        self._connections = Connections(
+            self._tls,
+            proxies=options.proxies,
+            timeout=options.timeout,
+            user_agent=options.user_agent,
+        )
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._uploads: dict[str, Uploads] = {}
+
+    def repository(self, host: str, name: str) -> Repository:
+        """A repository on a host (`name`, `name:port`); nothing is asked of the registry yet.
+
+        Raises BadInput for a host or name that cannot be one.
+        """
+        session = self.session(check_host(host))
+        return Repository(session, self._uploads[host], check_repository(name))
+
+    def ping(self, host: str) -> None:
+        """Check that a registry answers at host and accepts the credentials there are.
+
+        Raises Unauthorized, Unreachable, or RegistryError when it is no registry.
+        """
+        session = self.session(check_host(host))
+        call = Call("GET", "/v2/", f"use {host}")
+        answer = session.call(call)
+        if answer.status == 404 or (answer.is_html and answer.status < 500):
+            raise not_a_registry(answer)
+        if not answer.ok:
+            raise session.error(call, answer)
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests made so far, token requests and retries included."""
+        return self._connections.counters.requests
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of request bodies sent so far, retries included."""
+        return self._connections.counters.sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of response bodies received so far."""
+        return self._connections.counters.received
+
+    def session(self, host: str) -> Session:
+        """The session with one host, made on first use; for the parts of registry that speak
+        other APIs there (Harbor's)."""
+        with self._lock:
+            session = self._sessions.get(host)
+            if session is None:
+                session = self._sessions[host] = self._new_session(host)
+                self._uploads[host] = Uploads(session)
+            return session
+
+    def close(self) -> None:
+        """Close all connections; requests under way in other threads end with an error."""
+        self._closed.set()
+        self._connections.close()
+
+    def __enter__(self) -> RegistryClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _new_session(self, host: str) -> Session:
+        return Session(
+            host,
+            self._connections,
+            self.options.retry,
+            plain=host in self.options.plain_http,
+            tls_expected=self._tls.has_own(host),
+            authorizer=lambda session: Authorizer(host),
+            closed=self._closed,
+        )

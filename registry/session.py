@@ -1,0 +1,218 @@
+"""Requests to one registry: address and scheme, authorisation, redirects, retries.
+
+A retry happens only for calls whose repetition does no harm; streamed uploads are sent once, and
+registry.upload decides what to do when they fail.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from registry.answers import Answer, error_for, project_missing
+from registry.auth import Authorizer, Permission
+from registry.errors import ImgctlError, RegistryError, Unreachable
+from registry.http import ConnectionLost, Connections, Reply, Request, WrongScheme
+from registry.retry import RETRIED, RetryPolicy
+from registry.url import Url, is_loopback
+
+_DOCUMENT_LIMIT = 16 << 20  # bytes; far above any manifest, index or list
+_REDIRECTS = 5
+_AUTHORISATIONS = 3  # unauthorised, with a token, with a fresh token
+_REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
+# Docker Hub's name in references is not where its registry is.
+_API_HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a repository sees it.
+
+    target: path and query, or a whole URL the registry gave. doing: the end of "cannot …" should
+    it fail. needs: the permissions to ask a token for.
+    """
+
+    method: str
+    target: str | Url
+    doing: str
+    needs: frozenset[Permission] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Iterable[bytes] | None = None
+    read_timeout: float | None = None
+
+
+class Session:
+    """A registry host, spoken to from any number of threads."""
+
+    def __init__(
+        self,
+        host: str,
+        connections: Connections,
+        policy: RetryPolicy,
+        *,
+        plain: bool,
+        tls_expected: bool,
+        authorizer: Callable[[Session], Authorizer],
+        closed: threading.Event,
+    ) -> None:
+        """plain: the user named this host for plain HTTP. tls_expected: certificates are set up
+        for it, so that even loopback is spoken to over TLS."""
+        self.host = host
+        self.connections = connections
+        self.policy = policy
+        self._plain_named = plain
+        use_http = plain or (is_loopback(host) and not tls_expected)
+        self.base = Url("http" if use_http else "https", _API_HOSTS.get(host, host).lower())
+        self._closed = closed
+        self.authorizer = authorizer(self)
+
+    def call(self, call: Call) -> Answer:
+        """Make a repeatable request and return the whole answer, whatever its status.
+
+        Raises Unreachable when no attempt brought an answer.
+        """
+        return self._retrying(call, read_answer)
+
+    def expect(self, call: Call, *statuses: int) -> Answer:
+        """Make a repeatable request; raise the error behind any status but those given."""
+        answer = self.call(call)
+        if answer.status not in statuses:
+            raise self.error(call, answer)
+        return answer
+
+    def call_once(self, call: Call) -> Answer:
+        """Make a request whose body can be sent only once; authorised, but never repeated."""
+        return read_answer(self._exchange(call, replay=False))
+
+    def open(self, call: Call) -> Reply:
+        """Make a repeatable request and return the reply, whatever its status, with its body
+        unread; the caller closes it."""
+        return self._retrying(call, lambda reply: reply)
+
+    def wait(self, attempt: int, retry_after: str | None = None) -> None:
+        """Wait before the next attempt; raises Unreachable when the client is closed meanwhile."""
+        if self._closed.wait(self.policy.delay(attempt, retry_after)):
+            raise Unreachable(f"stopped waiting for {self.host}", "the client was closed")
+
+    def error(self, call: Call, answer: Answer) -> ImgctlError:
+        """The cause behind an answer, asking again with GET where HEAD had no room to say it."""
+        if call.method == "HEAD" and answer.status in (400, 401, 403, 412):
+            asked = replace(call, method="GET", headers=dict(call.headers))
+            reply = self._exchange(asked, replay=True)
+            if reply.status >= 400:
+                answer = read_answer(reply)
+            reply.close()
+        if answer.status == 401:
+            missing = project_missing(answer)
+            return missing or self.authorizer.denied(answer, call.doing, call.needs)
+        return error_for(answer, call.doing)
+
+    def locate(self, location: str, seen_at: Url) -> Url:
+        """Where a Location header points; on our own host the scheme stays ours.
+
+        Behind a proxy that loses X-Forwarded-Proto, Harbor hands out http:// for https://.
+        """
+        url = seen_at.follow(location)
+        if url.same_host(self.base):
+            return replace(url, scheme=self.base.scheme, netloc=self.base.netloc)
+        return url
+
+    def is_own(self, url: Url) -> bool:
+        """Whether a URL is on this registry's host, and so may see its credentials."""
+        return url.scheme == self.base.scheme and url.netloc == self.base.netloc
+
+    def _retrying(self, call: Call, read: Callable[[Reply], T]) -> T:
+        for attempt in range(1, self.policy.attempts + 1):
+            last = attempt == self.policy.attempts
+            try:
+                reply = self._exchange(call, replay=True)
+                if last or reply.status not in RETRIED:
+                    return read(reply)
+            except ConnectionLost:
+                if last or self._closed.is_set():
+                    raise
+                self.wait(attempt)
+                continue
+            reply.close()
+            self.wait(attempt, reply.headers.get("retry-after"))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _exchange(self, call: Call, *, replay: bool) -> Reply:
+        """One request with its authorisation; a 401 is answered by authorising and asking again."""
+        for _ in range(_AUTHORISATIONS):
+            url = self._url(call.target)
+            header = self.authorizer.header(call.needs) if self.is_own(url) else None
+            reply = self._follow(call, url, header)
+            if reply.status != 401 or not self.is_own(reply.url):
+                break
+            if not self.authorizer.challenged(read_answer(reply), call.needs, header):
+                break
+            if not replay:
+                break
+        return reply
+
+    def _follow(self, call: Call, url: Url, header: str | None) -> Reply:
+        """Send, and follow redirects of GET and HEAD; the password stays with its own host."""
+        for _ in range(_REDIRECTS + 1):
+            headers = dict(call.headers)
+            if header is not None and self.is_own(url):
+                headers["Authorization"] = header
+            reply = self._send(Request(call.method, url, headers, call.body, call.read_timeout))
+            location = reply.headers.get("location")
+            redirected = reply.status in _REDIRECT_STATUS and location is not None
+            if not redirected or call.method not in ("GET", "HEAD"):
+                return reply
+            reply.close()
+            target = self.locate(location or "", reply.url)
+            _check_downgrade(reply.url, target)
+            url = target
+        raise RegistryError(f"cannot {call.doing}: {self.host} redirects without end")
+
+    def _send(self, request: Request) -> Reply:
+        """Send as it is, or over TLS after all where loopback turns out to speak it."""
+        try:
+            reply = self.connections.exchange(request)
+        except WrongScheme:
+            if not self._may_switch(request):
+                raise
+        else:
+            if not _asks_for_tls(request, reply):
+                return reply
+            if not self._may_switch(request):
+                hint = "do not name it with --plain-http"
+                raise WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
+        self.base = replace(self.base, scheme="https")
+        return self.connections.exchange(replace(request, url=replace(request.url, scheme="https")))
+
+    def _may_switch(self, request: Request) -> bool:
+        """Loopback not named for plain HTTP may turn out to speak TLS; nothing else changes."""
+        repeatable = request.body is None or isinstance(request.body, bytes)
+        may = not self._plain_named and repeatable and self.is_own(request.url)
+        return may and request.url.scheme == "http"
+
+    def _url(self, target: str | Url) -> Url:
+        return target if isinstance(target, Url) else self.base.at(target)
+
+
+def _check_downgrade(source: Url, target: Url) -> None:
+    """Refuse to be sent from TLS to plain HTTP, where anybody could answer."""
+    if source.scheme == "https" and target.scheme == "http" and not is_loopback(target.netloc):
+        where = str(target).split("?")[0]
+        raise RegistryError(f"{source.netloc} redirects to plain HTTP", where)
+
+
+def read_answer(reply: Reply) -> Answer:
+    """The whole of a reply."""
+    return Answer(reply.status, reply.headers, reply.read(_DOCUMENT_LIMIT), reply.url)
+
+
+def _asks_for_tls(request: Request, reply: Reply) -> bool:
+    """Whether a 400 says that plain HTTP came to a TLS port, as Go and nginx say it."""
+    if reply.status != 400 or request.url.scheme != "http":
+        return False
+    said = reply.read(_DOCUMENT_LIMIT).lower()
+    return b"https server" in said or b"https port" in said
