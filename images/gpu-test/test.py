@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Load a GPU with dense layers and time it: shows how much of a GPU this pod really gets.
+
+Each round makes random input on the CPU, copies it to the device, runs it through a stack of
+square linear layers and sums the result; the sum and the seconds are printed and the seconds
+appended to a file. The last line sums the run up, so that pods sharing one GPU can be compared.
+Works on Python 3.6 with PyTorch 1.2 (JetPack 4) and everything newer.
+
+Exit codes: 0 done; 1 failed (CUDA error, out of memory); 2 wrong options; 3 no CUDA device;
+130 interrupted; 143 stopped by SIGTERM (both sum up the rounds that were done).
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import signal
+import statistics
+import sys
+import time
+from types import FrameType
+from typing import Any, Dict, List, Optional, TextIO
+
+import torch
+from torch import nn
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NO_CUDA = 3
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+Summary = Dict[str, Any]
+
+
+class Stopped(Exception):
+    """SIGTERM came."""
+
+
+def positive(text: str) -> int:
+    """An integer above zero, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("%s is not above 0" % text)
+    return value
+
+
+def parse(argv: Optional[List[str]]) -> argparse.Namespace:
+    """The command line; a wrong one exits with 2."""
+    parser = argparse.ArgumentParser(
+        description="Time a stack of linear layers on the GPU.",
+        epilog="exit codes: 1 failed, 2 wrong options, 3 no CUDA device",
+    )
+    option = parser.add_argument
+    option("--layers", type=positive, default=14, metavar="N", help="linear layers (14)")
+    option("--width", type=positive, default=5000, metavar="N", help="their width (5000)")
+    option("--batch", type=positive, default=64, metavar="N", help="batches of rows (64)")
+    option("--rows", type=positive, default=100, metavar="N", help="rows per batch (100)")
+    option("--rounds", type=positive, default=100, metavar="N", help="timed rounds (100)")
+    option("--dtype", choices=sorted(DTYPES), default="float32", help="numbers (float32)")
+    option("--device", choices=("cuda", "cpu"), default="cuda", help="where to compute (cuda)")
+    option("--seed", type=int, metavar="S", help="seed of weights and input (random)")
+    option(
+        "--output",
+        default="/tmp/time_cost_0.txt",  # noqa: S108
+        metavar="FILE",
+        help="seconds of each round, one per line (/tmp/time_cost_0.txt)",
+    )
+    option(
+        "--json",
+        action="store_true",
+        help="the summary as JSON on standard output, the rounds on standard error",
+    )
+    return parser.parse_args(argv)
+
+
+def build_layers(args: argparse.Namespace) -> nn.Module:
+    """The stack of square linear layers, on the device, weights requiring a gradient."""
+    layers = [nn.Linear(args.width, args.width) for _ in range(args.layers)]
+    return nn.Sequential(*layers).to(args.device, DTYPES[args.dtype])
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device did all its work; without it only the launches would be timed."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def one_round(layers: nn.Module, args: argparse.Namespace, log: TextIO) -> float:
+    """Do and print one round; its seconds. Its tensors die here, so memory stays flat."""
+    start = time.perf_counter()
+    rows = torch.randn(size=(args.batch, args.rows, args.width))
+    total = torch.sum(layers(rows.to(args.device, DTYPES[args.dtype])))
+    print(total, file=log)
+    synchronize(args.device)
+    seconds = time.perf_counter() - start
+    print(seconds, file=log, flush=True)
+    return seconds
+
+
+def run_rounds(args: argparse.Namespace, seconds: List[float], log: TextIO) -> None:
+    """All rounds; each one's seconds go to the list and the file as soon as they are known."""
+    if args.seed is not None:
+        torch.manual_seed(args.seed)
+    with open(args.output, "w") as output:
+        layers = build_layers(args)
+        synchronize(args.device)
+        for _ in range(args.rounds):
+            seconds.append(one_round(layers, args, log))
+            output.write("%s\n" % seconds[-1])
+            output.flush()
+
+
+def nearest_rank(values: List[float], percent: float) -> float:
+    """The smallest value that at least `percent` of the values do not exceed."""
+    return sorted(values)[max(0, math.ceil(percent / 100.0 * len(values)) - 1)]
+
+
+def summarise(args: argparse.Namespace, seconds: List[float]) -> Summary:
+    """The figures of the rounds done: seconds, TFLOP/s (two operations per weight and row), MiB."""
+    median = statistics.median(seconds)
+    operations = 2.0 * args.batch * args.rows * args.width * args.width * args.layers
+    if args.device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        name = properties.name
+        memory = torch.cuda.max_memory_allocated() / 2.0**20
+        total: Optional[float] = properties.total_memory / 2.0**20
+    else:
+        name, total = "cpu", None
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    return {
+        "rounds": len(seconds),
+        "median_seconds": round(median, 6),
+        "p95_seconds": round(nearest_rank(seconds, 95), 6),
+        "tflops": round(operations / median / 1e12, 4),
+        "device": name,
+        "dtype": args.dtype,
+        "peak_memory_mib": round(memory, 1),
+        "total_memory_mib": None if total is None else round(total, 1),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+    }
+
+
+def summary_line(summary: Summary) -> str:
+    """The summary as one line."""
+    memory = "%.0f MiB" % summary["peak_memory_mib"]
+    if summary["total_memory_mib"] is not None:
+        memory += " of %.0f MiB" % summary["total_memory_mib"]
+    return "Summary: %d rounds, median %.4f s, p95 %.4f s, %.3f TFLOP/s %s, %s, memory %s" % (
+        summary["rounds"],
+        summary["median_seconds"],
+        summary["p95_seconds"],
+        summary["tflops"],
+        summary["dtype"],
+        summary["device"],
+        memory,
+    )
+
+
+def report(args: argparse.Namespace, seconds: List[float]) -> None:
+    """Print the summary of the rounds that were done, if any were."""
+    if not seconds:
+        return
+    summary = summarise(args, seconds)
+    print(json.dumps(summary) if args.json else summary_line(summary), flush=True)
+
+
+def complain(line: str) -> None:
+    """One line of error."""
+    print("gpu-test: %s" % line, file=sys.stderr, flush=True)
+
+
+def on_sigterm(signum: int, frame: Optional[FrameType]) -> None:
+    """Unwind, so that the rounds done are still summed up."""
+    raise Stopped
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the load; return its exit code."""
+    args = parse(argv)
+    log = sys.stderr if args.json else sys.stdout
+    if args.device == "cuda" and not torch.cuda.is_available():
+        built = "built for CUDA %s" % torch.version.cuda if torch.version.cuda else "a CPU build"
+        complain("no CUDA device (PyTorch %s, %s)" % (torch.__version__, built))
+        complain("run under the nvidia runtime on the device, or pass --device cpu")
+        return EXIT_NO_CUDA
+    signal.signal(signal.SIGTERM, on_sigterm)
+    device = torch.cuda.get_device_name(0) if args.device == "cuda" else "cpu"
+    print("Device: %s, PyTorch %s" % (device, torch.__version__), file=log, flush=True)
+    seconds: List[float] = []
+    code = 0
+    try:
+        run_rounds(args, seconds, log)
+    except Stopped:
+        code = EXIT_TERMINATED
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except OSError as error:
+        complain("cannot write %s: %s" % (args.output, os.strerror(error.errno or 0)))
+        return EXIT_USAGE
+    except RuntimeError as error:
+        complain(str(error))
+        code = EXIT_FAILED
+    report(args, seconds)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
