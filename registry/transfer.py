@@ -1,0 +1,377 @@
+"""Copying an image from one store to another, moving no byte that need not move.
+
+Per blob: already there? mountable from a repository on the target's host? else streamed straight
+through from wherever it is, never to disk. Children before their index, the tag at the very end:
+an interrupted copy leaves the target's tags as they were, and a second run finds what the first
+one sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from registry.errors import ImgctlError, NotFound, Unreachable
+from registry.oci import Descriptor, Document, Platform
+from registry.progress import SILENT, Progress
+from registry.store import Store
+from registry.workers import Stopped, work
+
+# A blob up to this size costs less to send than to ask for first, when it is likely new.
+_NOT_WORTH_ASKING = 64 << 10  # bytes
+_ATTEMPTS = 3
+
+
+@runtime_checkable
+class RemoteStore(Store, Protocol):
+    """A repository on a registry: a store that can take blobs from its neighbours."""
+
+    @property
+    def host(self) -> str:
+        """The registry's host, with its port if any."""
+
+    @property
+    def name(self) -> str:
+        """The repository's path on that host."""
+
+    def mount_blob(self, descriptor: Descriptor, source_repository: str) -> bool:
+        """Link a blob from another repository; False when the registry would not."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A store that is known to hold blobs: all that are asked for, or only those named."""
+
+    store: Store
+    digests: frozenset[str] | None = None
+
+    def holds(self, digest: str) -> bool:
+        """Whether the blob is said to be there."""
+        return self.digests is None or digest in self.digests
+
+
+@dataclass(frozen=True)
+class CopyOptions:
+    """platform: the one to take out of an index; None takes the index with all of them.
+
+    concurrency: blobs moved at once. referrers: signatures, SBOMs and the like come along.
+    """
+
+    platform: Platform | None = None
+    concurrency: int = 4
+    referrers: bool = False
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many blobs and bytes were sent, mounted, and there before."""
+
+    sent: int = 0
+    mounted: int = 0
+    present: int = 0
+    sent_bytes: int = 0
+    mounted_bytes: int = 0
+    present_bytes: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(a + b for a, b in zip(self.values(), other.values(), strict=True)))
+
+    def values(self) -> tuple[int, ...]:
+        """The six numbers, in the order of the fields."""
+        return (
+            self.sent,
+            self.mounted,
+            self.present,
+            self.sent_bytes,
+            self.mounted_bytes,
+            self.present_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """descriptor: what the target's reference now names. unchanged: it did so before."""
+
+    descriptor: Descriptor
+    tally: Tally
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one copy works with; see copy() for the meaning of the fields."""
+
+    source: Store
+    target: Store
+    origins: tuple[Origin, ...]
+    options: CopyOptions
+    progress: Progress
+    before_sending: Callable[[int], None]
+    stop: threading.Event
+
+
+def copy(
+    source: Store,
+    target: Store,
+    reference: str,
+    target_reference: str | None = None,
+    *,
+    options: CopyOptions = CopyOptions(),
+    origins: Sequence[Origin] = (),
+    progress: Progress = SILENT,
+    before_sending: Callable[[int], None] = lambda missing: None,
+) -> CopyResult:
+    """Copy the image or index at reference; under target_reference, else under the same one.
+
+    origins: where blobs that the source lacks may be had (the base of a sparse layout); those on
+    the target's host are mounted. before_sending: called once with the bytes that have to be
+    sent, before any of them is; may raise (a quota). Raises NotFound when a manifest or blob is
+    nowhere to be had, and whatever the stores raise; no tag has moved then.
+    """
+    wanted = target_reference or reference
+    job = Job(
+        source,
+        target,
+        (Origin(source), *origins),
+        options,
+        progress,
+        before_sending,
+        threading.Event(),
+    )
+    root = choose(source, reference, options.platform)
+    already = target.manifest_descriptor(wanted)
+    unchanged = already is not None and already.digest == root.digest
+    tally = Tally()
+    if not unchanged:
+        tally += _copy_blobs_and_children(job, root)
+    if options.referrers:
+        if not unchanged:
+            target.put_manifest(root, root.digest)
+        tally += _copy_referrers(job, root)
+    if not unchanged:
+        target.put_manifest(root, wanted)
+    return CopyResult(root.descriptor, tally, unchanged)
+
+
+def choose(source: Store, reference: str, platform: Platform | None) -> Document:
+    """The document to copy: as it is, or out of an index the manifest for one platform.
+
+    Raises NotFound naming the platforms an index has.
+    """
+    document = source.manifest(reference)
+    while platform is not None and document.is_index:
+        document = source.manifest(document.choose(platform).digest)
+    return document
+
+
+def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
+    documents = list(_children_first(job.source, root, set()))
+    unique: dict[str, Descriptor] = {}
+    small: set[str] = set()
+    for document in documents:
+        if not document.is_index and document.config.size <= _NOT_WORTH_ASKING:
+            # A manifest that is not there yet has, but for odd cases, a config that is not either.
+            small.add(document.config.digest)
+        for blob in document.blobs():
+            if not blob.is_foreign:
+                unique.setdefault(blob.digest, blob)
+    tally = copy_blobs(job, list(unique.values()), small)
+    for document in documents:
+        if document.digest != root.digest:
+            job.target.put_manifest(document)
+    return tally
+
+
+def _children_first(source: Store, document: Document, seen: set[str]) -> Iterator[Document]:
+    """The document and all below it, leaves first, each once."""
+    for child in document.manifests:
+        if child.digest in seen:
+            continue
+        seen.add(child.digest)
+        try:
+            below = source.manifest(child.digest)
+        except NotFound as error:
+            raise NotFound(
+                f"the index names a manifest that {source} does not hold",
+                f"{child.digest} for {child.platform or 'no platform'}",
+                "copy one platform: --platform OS/ARCH",
+            ) from error
+        yield from _children_first(source, below, seen)
+    yield document
+
+
+def copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: Iterable[str] = ()) -> Tally:
+    """Bring blobs into the target: first find out what is missing, then send that.
+
+    likely_new: digests not worth asking for. Order of sending: the largest first, so that no
+    long one is left for the end.
+    """
+    if same_place(job.source, job.target):
+        return Tally(present=len(blobs), present_bytes=sum(blob.size for blob in blobs))
+    new = frozenset(likely_new)
+    probes = work(
+        lambda blob: _probe(job, blob, blob.digest in new),
+        blobs,
+        2 * job.options.concurrency,
+        job.stop,
+    )
+    missing = [blob for blob, tally in zip(blobs, probes, strict=True) if tally.sent]
+    missing.sort(key=lambda blob: -blob.size)
+    if missing:
+        job.before_sending(sum(blob.size for blob in missing))
+    for blob in missing:
+        job.progress.start(blob.digest, label(blob), blob.size)
+    work(lambda blob: _send(job, blob), missing, job.options.concurrency, job.stop)
+    return sum(probes, Tally())
+
+
+def _probe(job: Job, blob: Descriptor, likely_new: bool) -> Tally:
+    """What must be done for one blob, as what will have been done; mounts it where possible."""
+    present = Tally(present=1, present_bytes=blob.size)
+    target = job.target
+    ask = True
+    if isinstance(target, RemoteStore):
+        ask = not likely_new
+        neighbours = list(_neighbours(job, target, blob.digest))
+        if any(name == target.name for name in neighbours):
+            return present
+        # No question before a mount: it tells as much, and is likely to be the last request.
+        if any(target.mount_blob(blob, name) for name in neighbours):
+            return Tally(mounted=1, mounted_bytes=blob.size)
+    if ask and target.blob_exists(blob.digest):
+        return present
+    return Tally(sent=1, sent_bytes=blob.size)
+
+
+def _neighbours(job: Job, target: RemoteStore, digest: str) -> Iterator[str]:
+    """Repositories on the target's host that are said to hold the blob."""
+    for origin in job.origins:
+        store = origin.store
+        if isinstance(store, RemoteStore) and store.host == target.host and origin.holds(digest):
+            yield store.name
+
+
+def _send(job: Job, blob: Descriptor) -> None:
+    """Stream a blob into the target; when its source breaks off, the blob starts over."""
+    stream = _Stream(job, blob)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            job.target.push_blob(blob, stream.open)
+        except Unreachable:
+            if stream.failure is None or attempt == _ATTEMPTS:
+                raise
+            job.progress.say(f"{label(blob)}  the source broke off, starting over")
+        else:
+            job.progress.finish(blob.digest)
+            return
+
+
+class _Stream:
+    """One blob on its way: opened from the first origin that has it, counted, stoppable."""
+
+    def __init__(self, job: Job, blob: Descriptor) -> None:
+        self.failure: Exception | None = None
+        self._job = job
+        self._blob = blob
+        self._moved = 0
+
+    @contextmanager
+    def open(self) -> Iterator[Iterator[bytes]]:
+        """The chunks from the start, also when some were handed out before."""
+        self._job.progress.advance(self._blob.digest, -self._moved)
+        self._moved, self.failure = 0, None
+        with open_from(self._job.origins, self._blob) as chunks:
+            yield self._counted(chunks)
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            for chunk in chunks:
+                if self._job.stop.is_set():
+                    raise Stopped
+                yield chunk
+                self._moved += len(chunk)
+                self._job.progress.advance(self._blob.digest, len(chunk))
+        except ImgctlError as error:
+            self.failure = error
+            raise
+
+
+@contextmanager
+def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[bytes]]:
+    """A blob from the first origin that has it; raises NotFound naming where it was sought."""
+    with ExitStack() as stack:
+        sought: list[str] = []
+        for origin in origins:
+            if not origin.holds(blob.digest):
+                continue
+            try:
+                chunks = stack.enter_context(origin.store.open_blob(blob))
+            except NotFound:
+                sought.append(str(origin.store))
+                continue
+            yield chunks
+            return
+    raise NotFound(
+        f"blob {blob.digest} ({blob.size} bytes) is nowhere to be had",
+        f"it is missing in {' and in '.join(sought)}",
+        "build the image again; if its base was deleted, bring it back first",
+    )
+
+
+def _copy_referrers(job: Job, subject: Document) -> Tally:
+    """Copy what refers to a document, and what refers to that in turn."""
+    tally = Tally()
+    waiting, seen = [subject], {subject.digest}
+    while waiting:
+        document = waiting.pop()
+        for descriptor in job.source.referrers(document.digest):
+            if descriptor.digest in seen:
+                continue
+            seen.add(descriptor.digest)
+            found = job.source.manifest(descriptor.digest)
+            waiting.append(found)
+            if job.target.manifest_descriptor(found.digest) is None:
+                tally += _copy_blobs_and_children(job, found)
+                job.target.put_manifest(found)
+        for child in document.manifests:
+            if child.digest not in seen:
+                seen.add(child.digest)
+                waiting.append(job.source.manifest(child.digest))
+        tally += _copy_signature_tags(job, document.digest)
+    return tally
+
+
+def _copy_signature_tags(job: Job, digest: str) -> Tally:
+    """Copy cosign's older form: tags named after the digest they belong to."""
+    tally = Tally()
+    plain = replace(job, options=replace(job.options, referrers=False, platform=None))
+    for kind in ("sig", "att", "sbom"):
+        tag = f"{digest.replace(':', '-')}.{kind}"
+        if job.source.manifest_descriptor(tag) is None:
+            continue
+        document = job.source.manifest(tag)
+        already = job.target.manifest_descriptor(tag)
+        if already is None or already.digest != document.digest:
+            tally += _copy_blobs_and_children(plain, document)
+            job.target.put_manifest(document, tag)
+    return tally
+
+
+def same_place(source: Store, target: Store) -> bool:
+    """Whether both are one repository, which then has every blob already."""
+    return (
+        isinstance(source, RemoteStore)
+        and isinstance(target, RemoteStore)
+        and (source.host, source.name) == (target.host, target.name)
+    )
+
+
+def label(blob: Descriptor) -> str:
+    """A blob's name in progress displays."""
+    kind = (
+        "config" if "config" in blob.media_type or "image.v1+json" in blob.media_type else "layer"
+    )
+    return f"{kind} {blob.digest.partition(':')[2][:12]}"
