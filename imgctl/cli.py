@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,12 +15,21 @@ from imgctl.settings import (
     check_section,
     defaults_for,
     environment_name,
+    flag_name,
     load_settings,
     settings_path,
 )
 
-# name -> module holding a click command named `command`; kept sorted.
-COMMANDS: dict[str, str] = {}
+PACKAGE = "imgctl.commands"
+
+
+def command_modules() -> dict[str, str]:
+    """Command name -> module, one per file in imgctl/commands; `device_plugin.py` is device-plugin.
+
+    Each module holds a click command named `command`; files that start with `_` are helpers.
+    """
+    files = sorted((Path(__file__).parent / "commands").glob("[a-z]*.py"))
+    return {file.stem.replace("_", "-"): f"{PACKAGE}.{file.stem}" for file in files}
 
 
 class LazyGroup(click.Group):
@@ -27,11 +37,11 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command name, sorted."""
-        return sorted(COMMANDS)
+        return list(command_modules())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module; None for an unknown name."""
-        module = COMMANDS.get(cmd_name)
+        module = command_modules().get(cmd_name)
         if module is None:
             return None
         command: click.Command = import_module(module).command
@@ -47,10 +57,11 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name when there is no such command."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        known = command_modules()
+        if name not in known and not name.startswith("-"):
             from difflib import get_close_matches
 
-            near = get_close_matches(name, COMMANDS, n=1)
+            near = get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
@@ -73,7 +84,11 @@ def _bind_environment(command: click.Command) -> None:
 def _default_map(
     settings: SettingsFile, command: click.Command, names: tuple[str, ...]
 ) -> dict[str, Any]:
-    values = defaults_for(settings, names)
+    given = defaults_for(settings, names)
+    options = [item for item in command.params if isinstance(item, click.Option)]
+    values: dict[str, Any] = {
+        str(item.name): given[flag_name(item)] for item in options if flag_name(item) in given
+    }
     if isinstance(command, click.Group):
         for name, child in command.commands.items():
             values[name] = _default_map(settings, child, (*names, name))

@@ -90,11 +90,17 @@ def defaults_for(settings: SettingsFile, names: tuple[str, ...]) -> dict[str, An
     return found
 
 
+def flag_name(option: click.Option) -> str:
+    """An option's name as users write it, underscored: `format` for --format."""
+    flags = [flag for flag in option.opts if flag.startswith("--")]
+    return max(flags, key=len)[2:].replace("-", "_") if flags else option.name or ""
+
+
 def option_names(command: click.Command) -> Iterator[str]:
     """Every option of a command and its subcommands, as underscored names."""
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name:
-            yield parameter.name
+        if isinstance(parameter, click.Option):
+            yield flag_name(parameter)
     if isinstance(command, click.Group):
         for child in command.commands.values():
             yield from option_names(child)
@@ -119,4 +125,4 @@ def check_section(settings: SettingsFile, name: str, command: click.Command) -> 
 
 def environment_name(option: click.Option) -> str:
     """The environment variable of an option: IMGCTL_ and its name."""
-    return f"IMGCTL_{(option.name or '').upper()}"
+    return f"IMGCTL_{flag_name(option).upper()}"

@@ -1,0 +1,122 @@
+"""`imgctl node`: set a Jetson's container runtime up, and check that it is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.errors import BadInput
+
+if TYPE_CHECKING:
+    from deploy.node_files import Edit, RuntimeWish
+
+DEFAULT_FILES = {
+    "docker": Path("/etc/docker/daemon.json"),
+    "containerd": Path("/etc/containerd/config.toml"),
+}
+
+
+@click.group(name="node")
+def command() -> None:
+    """Set up and check a Jetson as an edge node."""
+
+
+@command.command(name="config")
+@click.argument("runtime", type=click.Choice(sorted(DEFAULT_FILES)))
+@click.argument("file", required=False)
+@click.option(
+    "--default/--no-default",
+    "default",
+    default=True,
+    show_default=True,
+    help="Make nvidia the default runtime; KubeEdge needs it.",
+)
+@click.option("--sandbox-image", metavar="IMAGE", default="", help="The pause image (containerd).")
+@click.option(
+    "--systemd-cgroup/--no-systemd-cgroup",
+    default=None,
+    help="The cgroup driver.  [default: as runc's entry]",
+)
+@click.option("--cdi/--no-cdi", default=None, help="The CDI switch.  [default: left alone]")
+@click.option(
+    "--containerd-version",
+    type=click.Choice(["1", "2"]),
+    default="1",
+    show_default=True,
+    help="Which containerd a fresh file is for.",
+)
+@click.option("--fresh", is_flag=True, help="Print a fresh file instead of editing one.")
+@click.option("--write", is_flag=True, help="Write the file; without it the diff is shown.")
+def config(
+    runtime: str,
+    file: str | None,
+    default: bool,
+    sandbox_image: str,
+    systemd_cgroup: bool | None,
+    cdi: bool | None,
+    containerd_version: str,
+    fresh: bool,
+    write: bool,
+) -> None:
+    """Add the nvidia runtime to Docker's or containerd's configuration.
+
+    FILE is the configuration (default: where RUNTIME keeps it), or - for stdin, which prints the
+    whole result. All that is there stays, comments included.
+    """
+    from deploy.node_files import RuntimeWish, read_text
+
+    version = 3 if containerd_version == "2" else 2
+    wish = RuntimeWish(default, sandbox_image, systemd_cgroup, cdi, containerd_version=version)
+    if write and (fresh or file == "-"):
+        raise BadInput("--write needs a file to write", "", "name FILE, or leave --write out")
+    if fresh or file == "-":
+        text = "" if fresh else _stdin()
+        edit = _edit(runtime, text, wish, "stdin" if file == "-" else "fresh")
+        _explain(edit)
+        click.echo(edit.after, nl=False)
+        return
+    path = Path(file) if file else DEFAULT_FILES[runtime]
+    edit = _edit(runtime, read_text(path), wish, str(path))
+    _explain(edit)
+    if not edit.changed:
+        click.echo(f"{path}: nothing to change")
+        return
+    click.echo(edit.diff(str(path)), nl=False)
+    if write:
+        _write(runtime, path, edit)
+    else:
+        click.echo(f"nothing written; add --write to change {path}", err=True)
+
+
+def _edit(runtime: str, text: str, wish: RuntimeWish, name: str) -> Edit:
+    if runtime == "docker":
+        from deploy.node_docker import edit_daemon_json
+
+        return edit_daemon_json(text, wish, name)
+    from deploy.node_containerd import edit_config_toml
+
+    return edit_config_toml(text, wish, name)
+
+
+def _write(runtime: str, path: Path, edit: Edit) -> None:
+    from deploy.node_files import write_text
+
+    backup = write_text(path, edit)
+    kept = f" (before: {backup})" if backup else ""
+    click.echo(f"{path} written{kept}", err=True)
+    click.echo(f"now run: sudo systemctl restart {runtime}", err=True)
+
+
+def _explain(edit: Edit) -> None:
+    for note in edit.notes:
+        click.echo(f"  {note}", err=True)
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput("stdin is not UTF-8 text", str(error)) from error
