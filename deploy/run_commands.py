@@ -1,0 +1,114 @@
+"""The commands that run one image by hand on a Jetson, for Docker and for containerd.
+
+Docker's documented form on Jetson is `--runtime nvidia`; with containerd `ctr run --gpus 0` hooks
+the GPU in. Without them a program silently computes on the CPU.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from deploy.workload import Mount
+from registry.errors import BadInput
+
+RUNTIMES = ("docker", "containerd")
+_TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run.
+
+    image: a reference as the runtime knows it. args: the program, empty for the image's own
+    (containerd's `ctr run` takes the image's own too). tty: the caller sits at a terminal.
+    socket: containerd's socket, empty for its default. pulled: the image is there already.
+    """
+
+    image: str
+    runtime: str = "docker"
+    gpu: bool = True
+    args: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    host_network: bool = True
+    tty: bool = False
+    name: str = "imgctl-run"
+    socket: str = ""
+    platform: str = "linux/arm64"
+    snapshotter: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what neither runtime takes; raises BadInput."""
+        if self.runtime not in RUNTIMES:
+            raise BadInput(f"unknown runtime {self.runtime!r}", "", f"one of {', '.join(RUNTIMES)}")
+        if not _TASK_NAME.fullmatch(self.name):
+            raise BadInput(f"{self.name!r} cannot be the name of a container")
+
+
+def run_command(request: RunRequest) -> list[str]:
+    """The one command that runs the program and removes the container after it."""
+    if request.runtime == "docker":
+        return _docker(request)
+    return [*_ctr(request), "run", "--rm", *_ctr_flags(request), request.image, request.name,
+            *request.args]  # fmt: skip
+
+
+def step_commands(request: RunRequest) -> list[list[str]]:
+    """The same in steps, to look inside: create, start, exec a shell, kill, remove."""
+    if request.runtime == "docker":
+        inside = ["docker", "exec", *(["-it"] if request.tty else []), request.name, "sh"]
+        return [
+            ["docker", "create", "--name", request.name, *_docker_flags(request), request.image,
+             *(request.args or ("sleep", "infinity"))],
+            ["docker", "start", request.name],
+            inside,
+            ["docker", "kill", request.name],
+            ["docker", "rm", request.name],
+        ]  # fmt: skip
+    ctr = _ctr(request)
+    shell = ["--exec-id", "shell", *(["-t"] if request.tty else []), request.name, "sh"]
+    return [
+        [*ctr, "containers", "create", *_ctr_flags(request, tty=False), request.image,
+         request.name, *(request.args or ("sleep", "infinity"))],
+        [*ctr, "tasks", "start", "-d", request.name],
+        [*ctr, "tasks", "exec", *shell],
+        [*ctr, "tasks", "kill", "--signal", "SIGKILL", request.name],
+        [*ctr, "containers", "rm", request.name],
+    ]  # fmt: skip
+
+
+def shell_line(command: list[str]) -> str:
+    """The command as one line for a POSIX shell."""
+    return shlex.join(command)
+
+
+def _docker(request: RunRequest) -> list[str]:
+    interactive = ["-it"] if request.tty else []
+    return ["docker", "run", "--rm", *interactive, *_docker_flags(request), request.image,
+            *request.args]  # fmt: skip
+
+
+def _docker_flags(request: RunRequest) -> list[str]:
+    flags = ["--runtime", "nvidia"] if request.gpu else []
+    flags += ["--network", "host"] if request.host_network else []
+    for mount in request.mounts:
+        read_only = ":ro" if mount.read_only else ""
+        flags += ["-v", f"{mount.source}:{mount.target}{read_only}"]
+    return flags
+
+
+def _ctr(request: RunRequest) -> list[str]:
+    return ["ctr", *(["-a", request.socket] if request.socket else [])]
+
+
+def _ctr_flags(request: RunRequest, *, tty: bool | None = None) -> list[str]:
+    flags = ["--gpus", "0"] if request.gpu else []
+    flags += ["--net-host"] if request.host_network else []
+    flags += ["--platform", request.platform] if request.platform else []
+    flags += ["--snapshotter", request.snapshotter] if request.snapshotter else []
+    flags += ["--tty"] if (request.tty if tty is None else tty) else []
+    for mount in request.mounts:
+        options = "rbind:ro" if mount.read_only else "rbind:rw"
+        flags += ["--mount", f"type=bind,src={mount.source},dst={mount.target},options={options}"]
+    return flags
