@@ -1,0 +1,108 @@
+"""A base as its registry has it: the manifest of the platform, and its config. Never its layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from builder.graft import BaseConfig
+from registry.errors import (
+    CorruptContent,
+    NotFound,
+    Refused,
+    RegistryError,
+    Unauthorized,
+    Unreachable,
+)
+from registry.oci import Document, Platform
+from registry.reference import Reference, check_host, check_repository
+from registry.store import Store
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A registry that stands in for the base's own: `HOST` or `HOST/PREFIX`."""
+
+    host: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Mirror:
+        """Parse `HOST[:PORT][/PREFIX]`; raises BadInput."""
+        host, _, prefix = text.strip().rstrip("/").partition("/")
+        return cls(check_host(host), check_repository(prefix) if prefix else "")
+
+    def of(self, reference: Reference) -> Reference:
+        """Where this mirror keeps the image a reference names."""
+        parts = [part for part in (self.prefix, reference.repository) if part]
+        return Reference(self.host, "/".join(parts), reference.tag, reference.digest)
+
+
+@dataclass(frozen=True)
+class RemoteBase:
+    """A base read from its registry.
+
+    reference: the base by its published name. source: where it was read, a mirror perhaps.
+    manifest: the platform's own, never an index. store: the repository it lies in.
+    """
+
+    reference: Reference
+    source: Reference
+    platform: Platform
+    manifest: Document
+    store: Store
+
+    @cached_property
+    def config(self) -> BaseConfig:
+        """The base's config, read on first use and checked against manifest and platform.
+
+        Raises CorruptContent, and Refused when it is for another platform.
+        """
+        raw = self.store.blob_bytes(self.manifest.config)
+        config = BaseConfig.parse(raw, self.manifest, str(self.source))
+        if not config.platform.matches(self.platform):
+            raise Refused(
+                f"{self.source} is for {config.platform}, not {self.platform}",
+                "its config says so",
+                "give the registry of the Jetson image, or build with --platform",
+            )
+        return config
+
+    @property
+    def pinned(self) -> str:
+        """`HOST/REPOSITORY@sha256:…` at the place it was read from."""
+        return f"{self.source.name}@{self.manifest.digest}"
+
+
+def read_base(
+    store: Store, reference: Reference, source: Reference, platform: Platform
+) -> RemoteBase:
+    """Read the manifest of a base for a platform.
+
+    store: the repository `source` names. Raises RegistryError with a hint that fits bases;
+    an index without the platform is NotFound and names those it has.
+    """
+    try:
+        document = store.manifest(source.target)
+        if document.is_index:
+            entry = document.choose(platform)
+            document = store.manifest(entry.digest)
+            if document.is_index:
+                raise CorruptContent(f"{source} is an index within an index")
+    except RegistryError as error:
+        raise _explained(error, source) from error
+    return RemoteBase(reference, source, platform, document, store)
+
+
+def _explained(error: RegistryError, source: Reference) -> RegistryError:
+    hints = {
+        Unreachable: "check the network, or name a registry that has it with --base-mirror HOST",
+        Unauthorized: f"log in: docker login {source.host}",
+        NotFound: "check --base-mirror; `imgctl l4t` lists the tags NVIDIA published",
+        CorruptContent: "the registry or a proxy before it is at fault; try another --base-mirror",
+    }
+    for kind, hint in hints.items():
+        if isinstance(error, kind):
+            what = f"cannot read the base {source}: {error.what}"
+            return kind(what, error.why, error.hint or hint, status=error.status)
+    return error
