@@ -8,13 +8,13 @@ with RegistryClient(RegistryOptions(credentials=find)) as client:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from registry.answers import not_a_registry
-from registry.auth import Authorizer
+from registry.challenge import Permission
 from registry.credentials import Credentials
 from registry.http import Connections
 from registry.progress import SILENT, Progress
@@ -77,13 +77,27 @@ class RegistryClient:
         self._sessions: dict[str, Session] = {}
         self._uploads: dict[str, Uploads] = {}
 
-    def repository(self, host: str, name: str) -> Repository:
+    def repository(
+        self, host: str, name: str, *, push: bool = False, mount_from: Iterable[str] = ()
+    ) -> Repository:
         """A repository on a host (`name`, `name:port`); nothing is asked of the registry yet.
 
-        Raises BadInput for a host or name that cannot be one.
+        push and mount_from (other repositories of that host) announce what will be done, so that
+        one token serves for all of it. Raises BadInput for a host or name that cannot be one.
         """
         session = self.session(check_host(host))
-        return Repository(session, self._uploads[host], check_repository(name))
+        later = [Permission(check_repository(other), "pull") for other in mount_from]
+        if push:
+            later.append(Permission(name, "push"))
+        uploads = self._uploads[host]
+        return Repository(session, uploads, check_repository(name), also=frozenset(later))
+
+    def prefer_basic(self, host: str) -> None:
+        """Send user name and password to this host with every request, unasked.
+
+        For hosts known to take them, as Harbor does: it saves two requests and never expires.
+        """
+        self.session(check_host(host)).authorizer.prefer_basic()
 
     def ping(self, host: str) -> None:
         """Check that a registry answers at host and accepts the credentials there are.
@@ -120,7 +134,7 @@ class RegistryClient:
             session = self._sessions.get(host)
             if session is None:
                 session = self._sessions[host] = self._new_session(host)
-                self._uploads[host] = Uploads(session)
+                self._uploads[host] = Uploads(session, self.options.max_request_body)
             return session
 
     def close(self) -> None:
@@ -144,8 +158,8 @@ class RegistryClient:
             host,
             self._connections,
             self.options.retry,
-            plain=host in self.options.plain_http,
+            credentials=self.options.credentials,
+            plain_http=self.options.plain_http,
             tls_expected=self._tls.has_own(host),
-            authorizer=lambda session: Authorizer(host),
             closed=self._closed,
         )

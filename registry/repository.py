@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from registry.oci import ACCEPT, Descriptor, Document, digest_of
 from registry.reference import is_digest
 from registry.referrers import read_referrers, write_fallback
 from registry.session import Call, Session, read_answer
-from registry.upload import Uploads
+from registry.upload import Blob, Uploads
 from registry.url import Url
 
 _TAGS_PER_PAGE = 1000
@@ -27,13 +27,21 @@ _NEXT = re.compile(r';\s*rel\s*=\s*"?next\b', re.IGNORECASE)
 class Repository:
     """Implements registry.store.Store against a registry. Methods may be called by any thread."""
 
-    def __init__(self, session: Session, uploads: Uploads, name: str) -> None:
+    def __init__(
+        self,
+        session: Session,
+        uploads: Uploads,
+        name: str,
+        also: frozenset[Permission] = frozenset(),
+    ) -> None:
+        """also: permissions to ask for together with those each request needs."""
         self.host = session.host
         self.name = name
         self._session = session
         self._uploads = uploads
         self._pull = frozenset({Permission(name, "pull")})
         self._push = self._pull | {Permission(name, "push")}
+        self._also = also
 
     def __str__(self) -> str:
         return f"{self.host}/{self.name}"
@@ -85,9 +93,9 @@ class Repository:
         Where the registry keeps no referrers itself, the fall-back tag of the document's subject
         is written too. Raises MissingBlobs when blobs it names are not in this repository.
         """
-        call = Call(
+        call = self._call(
             "PUT",
-            f"/v2/{self.name}/manifests/{reference or document.digest}",
+            f"manifests/{reference or document.digest}",
             f"push {self._at(reference or document.digest)}",
             self._push,
             {"Content-Type": document.media_type},
@@ -111,12 +119,12 @@ class Repository:
         """
         needs = self._pull | {Permission(self.name, "delete")}
         doing = f"delete {self._at(digest)}"
-        call = Call("DELETE", f"/v2/{self.name}/manifests/{digest}", doing, needs)
+        call = self._call("DELETE", f"manifests/{digest}", doing, needs)
         self._session.expect(call, 202, 200, 204)
 
     def blob_exists(self, digest: str) -> bool:
         """Whether this repository holds the blob."""
-        call = Call("HEAD", self._blob_path(digest), f"look for blobs in {self}", self._pull)
+        call = self._call("HEAD", f"blobs/{digest}", f"look for blobs in {self}")
         answer = self._session.call(call)
         if answer.status == 404:
             return False
@@ -160,19 +168,18 @@ class Repository:
         Never raises for a registry's refusal: a mount is only a short cut.
         """
         needs = self._push | {Permission(source_repository, "pull")}
-        return self._uploads.mount(self.name, needs, descriptor, source_repository)
+        return self._uploads.mount(self.name, descriptor, source_repository, needs, self._also)
 
     def push_blob(self, descriptor: Descriptor, open_chunks: OpenChunks) -> None:
         """Send a blob, starting over as often as the retry policy allows.
 
         Raises CorruptContent when open_chunks yields other bytes than descriptor's.
         """
-        self._uploads.push(self.name, self._push, descriptor, open_chunks)
+        self._uploads.push(Blob(self.name, descriptor, open_chunks, self._push, self._also))
 
     def tags(self) -> list[str]:
         """Every tag, page by page, in the registry's order; NotFound for an unknown repository."""
-        target = f"/v2/{self.name}/tags/list?n={_TAGS_PER_PAGE}"
-        call = Call("GET", target, f"list the tags of {self}", self._pull)
+        call = self._call("GET", f"tags/list?n={_TAGS_PER_PAGE}", f"list the tags of {self}")
         found: dict[str, None] = {}
         for page in self._pages(call, 200):
             value = page.json()
@@ -189,8 +196,7 @@ class Repository:
 
     def referrers_pages(self, digest: str) -> Iterator[Answer]:
         """The answers of the referrers API; a single one of another status where there is none."""
-        target = f"/v2/{self.name}/referrers/{digest}"
-        call = Call("GET", target, f"list what refers to {digest}", self._pull)
+        call = self._call("GET", f"referrers/{digest}", f"list what refers to {digest}")
         return self._pages(call, 200, 400, 404, 405, 406, 501)
 
     def _pages(self, call: Call, *statuses: int) -> Iterator[Answer]:
@@ -204,17 +210,27 @@ class Repository:
             following = next_link(answer.headers.get("link", ""))
             target = answer.url.at(answer.url.follow(following).target) if following else None
 
-    def _manifest_call(self, method: str, reference: str) -> Call:
-        target = f"/v2/{self.name}/manifests/{reference}"
-        return Call(method, target, f"read {self._at(reference)}", self._pull, {"Accept": ACCEPT})
+    def _call(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        needs: frozenset[Permission] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Call:
+        """A call to a path below this repository, with the right to pull unless told otherwise."""
+        target = f"/v2/{self.name}/{path}"
+        return Call(method, target, doing, needs or self._pull, self._also, headers or {}, body)
 
-    def _blob_path(self, digest: str) -> str:
-        return f"/v2/{self.name}/blobs/{digest}"
+    def _manifest_call(self, method: str, reference: str) -> Call:
+        doing = f"read {self._at(reference)}"
+        return self._call(method, f"manifests/{reference}", doing, headers={"Accept": ACCEPT})
 
     def _blob_call(self, descriptor: Descriptor, start: int = 0) -> Call:
         doing = f"read blob {descriptor.digest} from {self}"
         headers = {"Range": f"bytes={start}-{descriptor.size - 1}"} if start else {}
-        return Call("GET", self._blob_path(descriptor.digest), doing, self._pull, headers)
+        return self._call("GET", f"blobs/{descriptor.digest}", doing, headers=headers)
 
     def _resumed(self, descriptor: Descriptor, reply: Reply) -> Generator[bytes, None, None]:
         """The body's chunks; when it breaks off, the rest by Range requests.

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from registry.answers import Answer, error_for, project_missing
 from registry.auth import Authorizer, Permission
+from registry.credentials import Credentials
 from registry.errors import ImgctlError, RegistryError, Unreachable
 from registry.http import ConnectionLost, Connections, Reply, Request, WrongScheme
 from registry.retry import RETRIED, RetryPolicy
@@ -33,13 +34,15 @@ class Call:
     """One request as a repository sees it.
 
     target: path and query, or a whole URL the registry gave. doing: the end of "cannot …" should
-    it fail. needs: the permissions to ask a token for.
+    it fail. needs: the permissions it takes; also: those that later calls will take, asked for in
+    the same token.
     """
 
     method: str
     target: str | Url
     doing: str
     needs: frozenset[Permission] = frozenset()
+    also: frozenset[Permission] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] | None = None
     read_timeout: float | None = None
@@ -54,28 +57,35 @@ class Session:
         connections: Connections,
         policy: RetryPolicy,
         *,
-        plain: bool,
+        credentials: Callable[[str], Credentials | None],
+        plain_http: frozenset[str],
         tls_expected: bool,
-        authorizer: Callable[[Session], Authorizer],
         closed: threading.Event,
     ) -> None:
-        """plain: the user named this host for plain HTTP. tls_expected: certificates are set up
-        for it, so that even loopback is spoken to over TLS."""
+        """plain_http: hosts the user named for it. tls_expected: certificates are set up for this
+        host, so that even loopback is spoken to over TLS."""
         self.host = host
         self.connections = connections
         self.policy = policy
-        self._plain_named = plain
-        use_http = plain or (is_loopback(host) and not tls_expected)
+        self._plain_http = plain_http
+        use_http = host in plain_http or (is_loopback(host) and not tls_expected)
         self.base = Url("http" if use_http else "https", _API_HOSTS.get(host, host).lower())
         self._closed = closed
-        self.authorizer = authorizer(self)
+        self.authorizer = Authorizer(
+            host,
+            base=lambda: self.base,
+            fetch=self._fetch,
+            locate=lambda realm: self.locate(realm, self.base),
+            trusted=self._trusted,
+            credentials=credentials,
+        )
 
     def call(self, call: Call) -> Answer:
         """Make a repeatable request and return the whole answer, whatever its status.
 
         Raises Unreachable when no attempt brought an answer.
         """
-        return self._retrying(call, read_answer)
+        return self._retrying(lambda: self._exchange(call, replay=True), read_answer)
 
     def expect(self, call: Call, *statuses: int) -> Answer:
         """Make a repeatable request; raise the error behind any status but those given."""
@@ -91,7 +101,7 @@ class Session:
     def open(self, call: Call) -> Reply:
         """Make a repeatable request and return the reply, whatever its status, with its body
         unread; the caller closes it."""
-        return self._retrying(call, lambda reply: reply)
+        return self._retrying(lambda: self._exchange(call, replay=True), lambda reply: reply)
 
     def wait(self, attempt: int, retry_after: str | None = None) -> None:
         """Wait before the next attempt; raises Unreachable when the client is closed meanwhile."""
@@ -125,11 +135,20 @@ class Session:
         """Whether a URL is on this registry's host, and so may see its credentials."""
         return url.scheme == self.base.scheme and url.netloc == self.base.netloc
 
-    def _retrying(self, call: Call, read: Callable[[Reply], T]) -> T:
+    def _fetch(self, request: Request) -> Answer:
+        """A request as it is, for the token service; repeated when the service is busy."""
+        return self._retrying(lambda: self.connections.exchange(request), read_answer)
+
+    def _trusted(self, url: Url) -> bool:
+        """Whether a password may be sent to an address a registry named."""
+        plain = is_loopback(url.netloc) or url.netloc in self._plain_http or self.is_own(url)
+        return url.scheme == "https" or plain
+
+    def _retrying(self, send: Callable[[], Reply], read: Callable[[Reply], T]) -> T:
         for attempt in range(1, self.policy.attempts + 1):
             last = attempt == self.policy.attempts
             try:
-                reply = self._exchange(call, replay=True)
+                reply = send()
                 if last or reply.status not in RETRIED:
                     return read(reply)
             except ConnectionLost:
@@ -145,13 +164,13 @@ class Session:
         """One request with its authorisation; a 401 is answered by authorising and asking again."""
         for _ in range(_AUTHORISATIONS):
             url = self._url(call.target)
-            header = self.authorizer.header(call.needs) if self.is_own(url) else None
+            own = self.is_own(url)
+            header = self.authorizer.header(call.needs, call.also) if own else None
             reply = self._follow(call, url, header)
             if reply.status != 401 or not self.is_own(reply.url):
                 break
-            if not self.authorizer.challenged(read_answer(reply), call.needs, header):
-                break
-            if not replay:
+            again = self.authorizer.challenged(read_answer(reply), header)
+            if not (again and replay):
                 break
         return reply
 
@@ -191,7 +210,7 @@ class Session:
     def _may_switch(self, request: Request) -> bool:
         """Loopback not named for plain HTTP may turn out to speak TLS; nothing else changes."""
         repeatable = request.body is None or isinstance(request.body, bytes)
-        may = not self._plain_named and repeatable and self.is_own(request.url)
+        may = self.host not in self._plain_http and repeatable and self.is_own(request.url)
         return may and request.url.scheme == "http"
 
     def _url(self, target: str | Url) -> Url:
