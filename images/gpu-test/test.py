@@ -18,8 +18,8 @@ import resource
 import signal
 import statistics
 import sys
+import threading
 import time
-from types import FrameType
 from typing import Any, Dict, List, Optional, TextIO
 
 import torch
@@ -33,10 +33,6 @@ EXIT_TERMINATED = 143
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Summary = Dict[str, Any]
-
-
-class Stopped(Exception):
-    """SIGTERM came."""
 
 
 def positive(text: str) -> int:
@@ -100,14 +96,16 @@ def one_round(layers: nn.Module, args: argparse.Namespace, log: TextIO) -> float
     return seconds
 
 
-def run_rounds(args: argparse.Namespace, seconds: List[float], log: TextIO) -> None:
-    """All rounds; each one's seconds go to the list and the file as soon as they are known."""
+def run_rounds(
+    args: argparse.Namespace, seconds: List[float], log: TextIO, stop: threading.Event
+) -> None:
+    """The rounds until `stop`; each one's seconds go to list and file as soon as they are known."""
     if args.seed is not None:
         torch.manual_seed(args.seed)
     with open(args.output, "w") as output:
         layers = build_layers(args)
         synchronize(args.device)
-        for _ in range(args.rounds):
+        while len(seconds) < args.rounds and not stop.is_set():
             seconds.append(one_round(layers, args, log))
             output.write("%s\n" % seconds[-1])
             output.flush()
@@ -173,11 +171,6 @@ def complain(line: str) -> None:
     print("gpu-test: %s" % line, file=sys.stderr, flush=True)
 
 
-def on_sigterm(signum: int, frame: Optional[FrameType]) -> None:
-    """Unwind, so that the rounds done are still summed up."""
-    raise Stopped
-
-
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the load; return its exit code."""
     args = parse(argv)
@@ -187,15 +180,15 @@ def main(argv: Optional[List[str]] = None) -> int:
         complain("no CUDA device (PyTorch %s, %s)" % (torch.__version__, built))
         complain("run under the nvidia runtime on the device, or pass --device cpu")
         return EXIT_NO_CUDA
-    signal.signal(signal.SIGTERM, on_sigterm)
+    stop = threading.Event()
+    # Between rounds, not by an exception: one raised in a finaliser would be lost.
+    signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
     device = torch.cuda.get_device_name(0) if args.device == "cuda" else "cpu"
     print("Device: %s, PyTorch %s" % (device, torch.__version__), file=log, flush=True)
     seconds: List[float] = []
-    code = 0
     try:
-        run_rounds(args, seconds, log)
-    except Stopped:
-        code = EXIT_TERMINATED
+        run_rounds(args, seconds, log, stop)
+        code = EXIT_TERMINATED if stop.is_set() else 0
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except OSError as error:

@@ -367,7 +367,7 @@ def describe(device: torch.device) -> str:
 
 def save(model: nn.Module, path: str) -> None:
     """Write the weights aside and rename: a pod that dies meanwhile leaves no half a file."""
-    aside = "%s.part-%d" % (path, os.getpid())
+    aside = path + ".part"
     try:
         torch.save(model.state_dict(), aside)
         os.replace(aside, path)
@@ -401,8 +401,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def on_sigterm(signum: int, frame: Optional[FrameType]) -> None:
-    """Leave with the code a shell would report; as a container's process 1 nothing else would."""
-    sys.exit(EXIT_TERMINATED)
+    """Leave with the code a shell would report; as a container's process 1 nothing else would.
+
+    At once: an exception raised here is lost when it lands in a finaliser or a fork's hook, as
+    the loaders' workers have them. Every line is flushed, so nothing is lost by it.
+    """
+    os._exit(EXIT_TERMINATED)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
