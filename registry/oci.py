@@ -131,8 +131,7 @@ class Descriptor:
     @property
     def annotations(self) -> dict[str, str]:
         """The descriptor's annotations."""
-        value = self.extra.get("annotations")
-        return dict(value) if isinstance(value, dict) else {}
+        return _strings(self.extra.get("annotations"))
 
     @property
     def is_foreign(self) -> bool:
@@ -168,10 +167,10 @@ class Document:
             raise CorruptContent("the manifest is not a JSON object")
         stated = value.get("mediaType")
         kind = stated if isinstance(stated, str) and stated else media_type.split(";")[0].strip()
-        if kind not in MANIFEST_TYPES + INDEX_TYPES:
-            kind = _guess(value, kind)
-        document = cls(raw, kind)
-        _ = document.manifests, document.layers
+        document = cls(raw, _kind(value, kind))
+        if stated in MANIFEST_TYPES + INDEX_TYPES and stated != document.media_type:
+            raise CorruptContent(f"the document says it is {stated}, and has another's fields")
+        _ = document.manifests, document.layers, document.subject
         if not document.is_index:
             _ = document.config
         return document
@@ -205,10 +204,7 @@ class Document:
     @cached_property
     def manifests(self) -> tuple[Descriptor, ...]:
         """The manifests an index lists; empty for a manifest."""
-        items = self.value.get("manifests") or [] if self.is_index else []
-        if not isinstance(items, list):
-            raise CorruptContent("the index's `manifests` is not a list")
-        return tuple(Descriptor.from_json(item) for item in items)
+        return _descriptors(self.value, "manifests") if self.is_index else ()
 
     @cached_property
     def config(self) -> Descriptor:
@@ -218,22 +214,18 @@ class Document:
     @cached_property
     def layers(self) -> tuple[Descriptor, ...]:
         """A manifest's layers, base first."""
-        items = self.value.get("layers") or [] if not self.is_index else []
-        if not isinstance(items, list):
-            raise CorruptContent("the manifest's `layers` is not a list")
-        return tuple(Descriptor.from_json(item) for item in items)
+        return () if self.is_index else _descriptors(self.value, "layers")
 
     @property
     def subject(self) -> Descriptor | None:
         """The manifest this one refers to (referrers, spec v1.1)."""
         value = self.value.get("subject")
-        return Descriptor.from_json(value) if value else None
+        return None if value is None else Descriptor.from_json(value)
 
     @property
     def annotations(self) -> dict[str, str]:
         """The document's annotations."""
-        value = self.value.get("annotations")
-        return dict(value) if isinstance(value, dict) else {}
+        return _strings(self.value.get("annotations"))
 
     def blobs(self) -> tuple[Descriptor, ...]:
         """Every blob a manifest needs, each digest once: config first, then layers."""
@@ -261,11 +253,35 @@ class Document:
         )
 
 
-def _guess(value: Mapping[str, Any], kind: str) -> str:
-    """Old documents leave mediaType out; their shape tells."""
-    if "manifests" in value:
+def _descriptors(value: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
+    items = value.get(name)
+    if items is None:
+        return ()
+    if not isinstance(items, list):
+        raise CorruptContent(f"the document's `{name}` is not a list")
+    return tuple(Descriptor.from_json(item) for item in items)
+
+
+def _strings(value: Any) -> dict[str, str]:
+    items = value.items() if isinstance(value, dict) else ()
+    return {key: item for key, item in items if isinstance(item, str)}
+
+
+def _kind(value: Mapping[str, Any], stated: str) -> str:
+    """The media type of a document. Shape wins over what was stated in doubt: old documents leave
+    mediaType out, and proxies make up a Content-Type."""
+    listing = "manifests" in value
+    single = "config" in value or "layers" in value
+    if listing and single:
+        # Two readers could see two images in it (CVE-2021-41190).
+        raise CorruptContent("the document is both a manifest and an index")
+    if stated in INDEX_TYPES and not single:
+        return stated
+    if stated in MANIFEST_TYPES and not listing:
+        return stated
+    if listing:
         return OCI_INDEX
-    if "config" in value and "layers" in value:
+    if single:
         return OCI_MANIFEST
     if value.get("schemaVersion") == 1:
         raise CorruptContent(
@@ -273,4 +289,4 @@ def _guess(value: Mapping[str, Any], kind: str) -> str:
             "",
             "push it again with a current Docker",
         )
-    raise CorruptContent("the document is neither a manifest nor an index", kind)
+    raise CorruptContent("the document is neither a manifest nor an index", stated[:120])

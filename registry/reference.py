@@ -1,6 +1,6 @@
 """Image references, parsed as Docker parses them.
 
-Grammar: https://pkg.go.dev/github.com/distribution/reference — the first path component is a
+Grammar: https://pkg.go.dev/github.com/distribution/reference. The first path component is a
 host only when it holds a dot or a colon or is `localhost`; otherwise the image is Docker Hub's.
 """
 
@@ -21,6 +21,10 @@ _DOMAIN_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(
     rf"(?:{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?", re.ASCII
 )
+
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+# Docker would take `localhost:5000` for an image of that name tagged 5000; nobody means that.
+_HOST_ONLY = re.compile(r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|\[[0-9a-fA-F:]+\]):[0-9]+")
 
 
 def is_digest(text: str) -> bool:
@@ -54,10 +58,14 @@ def check_repository(text: str) -> str:
 def check_host(text: str) -> str:
     """Return text if it is a registry host (`name`, `name:port`); raise BadInput otherwise."""
     if "://" in text:
-        bare = text.split("://", 1)[1].split("/", 1)[0]
-        raise BadInput(f"{text!r} is a URL, not a registry host", "", f"write {bare!r}")
+        bare = text.split("://", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
+        # The text is not repeated: a URL may hold a password.
+        raise BadInput(f"the registry host {bare!r} is given as a URL", "", f"write {bare!r}")
     if not _HOST.fullmatch(text):
         raise BadInput(f"{text!r} is not a registry host", "", "write HOST or HOST:PORT")
+    port = re.search(r":([0-9]+)$", text)
+    if port is not None and not 1 <= int(port[1]) <= 65535:
+        raise BadInput(f"{text!r} is not a registry host", f"there is no port {port[1]}")
     return text
 
 
@@ -81,28 +89,27 @@ class Reference:
         Raises BadInput for anything the grammar does not allow.
         """
         if "://" in text:
-            rest = text.split("://", 1)[1]
-            raise BadInput(f"{text!r} is a URL, not an image reference", "", f"write {rest!r}")
-        rest, at, digest = text.partition("@")
+            authority, slash, path = text.split("://", 1)[1].partition("/")
+            bare = authority.rsplit("@", 1)[-1] + slash + path
+            raise BadInput("the image reference is given as a URL", "", f"write {bare!r}")
+        name, at, digest = text.partition("@")
         if at and not is_digest(digest):
-            raise BadInput(
-                f"{text!r} is not an image reference", f"{digest!r} is not a sha256 digest"
-            )
-        name, tag = rest, None
-        last = rest.rsplit("/", 1)[-1]
-        if ":" in last and ("/" in rest or not _looks_like_host_only(rest)):
-            name, _, tag = rest.rpartition(":")
+            raise _bad(text, f"{digest!r} is not a sha256 digest")
+        if _IMAGE_ID.fullmatch(name):
+            raise _bad(text, "it looks like an image ID, which names no repository")
+        if _HOST_ONLY.fullmatch(name):
+            raise _bad(text, "it names a host and no repository")
+        tag = None
+        if ":" in name.rsplit("/", 1)[-1]:
+            name, _, tag = name.rpartition(":")
             if not is_tag(tag):
-                raise BadInput(f"{text!r} is not an image reference", f"{tag!r} is not a tag")
+                raise _bad(text, f"{tag!r} is not a tag")
         host, repository = _split_host(name)
-        if not _HOST.fullmatch(host) or not _REPOSITORY.fullmatch(repository):
-            why = "repository names are lower case" if name != name.lower() else ""
-            raise BadInput(
-                f"{text!r} is not an image reference", why, "write HOST/PROJECT/IMAGE:TAG"
-            )
+        if not _REPOSITORY.fullmatch(repository):
+            raise _bad(text, "repository names are lower case" if name != name.lower() else "")
         if len(repository) > 255:
             raise BadInput(f"{text[:40]!r}… is not an image reference", "the name is too long")
-        return cls(host, repository, tag, digest or None)
+        return cls(check_host(host), repository, tag, digest or None)
 
     @property
     def name(self) -> str:
@@ -128,14 +135,18 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
-def _looks_like_host_only(text: str) -> bool:
-    """`localhost:5000` without a path is a host, not an image `localhost` tagged 5000."""
-    host, _, port = text.partition(":")
-    return port.isdigit() and ("." in host or host == "localhost")
+def _bad(text: str, why: str) -> BadInput:
+    shown = text if len(text) <= 300 else text[:300] + "…"
+    return BadInput(f"{shown!r} is not an image reference", why, "write HOST/PROJECT/IMAGE:TAG")
 
 
 def _split_host(name: str) -> tuple[str, str]:
+    """Host and path as Docker tells them apart; Docker Hub's short names are written out."""
     first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
-        return first, rest
-    return DEFAULT_HOST, name if slash else f"library/{name}"
+    if not slash:
+        return DEFAULT_HOST, f"library/{name}"
+    if not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        return DEFAULT_HOST, name
+    if first in ("docker.io", "index.docker.io"):
+        return DEFAULT_HOST, rest if "/" in rest else f"library/{rest}"
+    return first, rest
