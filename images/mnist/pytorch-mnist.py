@@ -11,6 +11,7 @@ nor reachable; 4 the data is damaged; 130 interrupted; 143 stopped by SIGTERM.
 import argparse
 import gzip
 import hashlib
+import multiprocessing
 import os
 import signal
 import struct
@@ -406,6 +407,8 @@ def on_sigterm(signum: int, frame: Optional[FrameType]) -> None:
     At once: an exception raised here is lost when it lands in a finaliser or a fork's hook, as
     the loaders' workers have them. Every line is flushed, so nothing is lost by it.
     """
+    for worker in multiprocessing.active_children():
+        worker.terminate()
     os._exit(EXIT_TERMINATED)
 
 
