@@ -130,7 +130,22 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["config", "layers", "manifests", "mediaType", "digest", "size", "urls", "annotations", "platform", "subject", "schemaVersion", "artifactType", "os", "architecture"]
+                [
+                    "config",
+                    "layers",
+                    "manifests",
+                    "mediaType",
+                    "digest",
+                    "size",
+                    "urls",
+                    "annotations",
+                    "platform",
+                    "subject",
+                    "schemaVersion",
+                    "artifactType",
+                    "os",
+                    "architecture",
+                ]
             )
             | st.text(max_size=4),
             inner,
