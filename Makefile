@@ -23,7 +23,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(VENV)/.torch
-	$(BIN)/pytest -q tests/unit tests/contract
+	$(BIN)/pytest -q --ignore=tests/e2e tests
 
 engine:  ## Install and start the real engine, emulation and tools (root, Debian 12)
 	scripts/engine.sh install
