@@ -263,7 +263,10 @@ def explain(error: Exception, url: Url, known: bool, proxy: str | None) -> Unrea
         return Unreachable(f"cannot connect to {host}", _cause(error), hint)
     if isinstance(error, httpx.RemoteProtocolError) and "status line" in str(error).lower():
         return WrongScheme(f"{host} does not speak plain HTTP", _cause(error)[:120])
-    return ConnectionLost(f"the connection to {host} broke", _cause(error))
+    hint = ""
+    if not known and url.scheme == "http":
+        hint = f"if {host} speaks TLS, do not name it with --plain-http"
+    return ConnectionLost(f"the connection to {host} broke", _cause(error), hint)
 
 
 def _cause(error: BaseException) -> str:

@@ -71,6 +71,7 @@ class Session:
         use_http = host in plain_http or (is_loopback(host) and not tls_expected)
         self.base = Url("http" if use_http else "https", _API_HOSTS.get(host, host).lower())
         self._closed = closed
+        self._answered = False
         self.authorizer = Authorizer(
             host,
             base=lambda: self.base,
@@ -195,17 +196,30 @@ class Session:
         """Send as it is, or over TLS after all where loopback turns out to speak it."""
         try:
             reply = self.connections.exchange(request)
-        except WrongScheme:
-            if not self._may_switch(request):
+        except (WrongScheme, ConnectionLost) as error:
+            silent = isinstance(error, ConnectionLost) and error.timed_out
+            if silent or self._answered or not self._may_switch(request):
                 raise
-        else:
-            if not _asks_for_tls(request, reply):
-                return reply
+            return self._over_tls(request, error)
+        self._answered = True
+        if _asks_for_tls(request, reply):
+            hint = "do not name it with --plain-http"
+            wrong = WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
             if not self._may_switch(request):
-                hint = "do not name it with --plain-http"
-                raise WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
+                raise wrong
+            return self._over_tls(request, wrong)
+        return reply
+
+    def _over_tls(self, request: Request, otherwise: Unreachable) -> Reply:
+        """Send a request over TLS, and all that follow; raise `otherwise` if that is not spoken."""
+        secured = replace(request, url=replace(request.url, scheme="https"))
+        try:
+            reply = self.connections.exchange(secured)
+        except (WrongScheme, ConnectionLost):
+            raise otherwise from None
         self.base = replace(self.base, scheme="https")
-        return self.connections.exchange(replace(request, url=replace(request.url, scheme="https")))
+        self._answered = True
+        return reply
 
     def _may_switch(self, request: Request) -> bool:
         """Loopback not named for plain HTTP may turn out to speak TLS; nothing else changes."""

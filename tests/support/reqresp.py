@@ -72,6 +72,7 @@ class Server:
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.requests: list[Seen] = []
         self.unmatched: list[str] = []
+        self.connections = 0
         self.state = ""
         self.host = ""
         self._entries = list(entries)
@@ -157,6 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        super().setup()
+        self.server_script.connections += 1
+
     def _handle(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         seen = Seen(self.command, self.path, headers, b"")
@@ -174,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         if unread:
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+    do_CONNECT = do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
     def _read(self, length: int) -> bytes:
         return self.rfile.read(length) if length else b""
