@@ -84,6 +84,16 @@ class BaseConfig:
         return tuple(self.value["rootfs"]["diff_ids"])
 
     @property
+    def created(self) -> int:
+        """When the image says it was made, in seconds since 1970; 0 when it does not say."""
+        text = str(self.value.get("created") or "")
+        try:
+            date = datetime.fromisoformat(text)
+            return max(0, int(date.replace(tzinfo=date.tzinfo or UTC).timestamp()))
+        except (ValueError, OverflowError):
+            return 0
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The `config` object: Env, Cmd, Labels and so on; a copy."""
         return dict(self.value.get("config") or {})

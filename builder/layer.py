@@ -15,14 +15,14 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 from registry.errors import BadInput
 from registry.oci import DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, Descriptor
 
-Kind = Literal["file", "folder", "symlink", "hardlink"]
+Kind = Literal["file", "folder", "symlink", "hardlink", "char", "block", "fifo"]
 
 _CHUNK = 1 << 20
 _LEVEL = 6
@@ -33,6 +33,9 @@ _TYPES = {
     "folder": tarfile.DIRTYPE,
     "symlink": tarfile.SYMTYPE,
     "hardlink": tarfile.LNKTYPE,
+    "char": tarfile.CHRTYPE,
+    "block": tarfile.BLKTYPE,
+    "fifo": tarfile.FIFOTYPE,
 }
 # Folders of every Linux base that are not 0755.
 _FOLDER_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "var/lock": 0o1777}
@@ -50,7 +53,8 @@ class Entry:
     path: without a leading or trailing slash. mode: permission bits. size: bytes of a file.
     link: target of a symlink or hardlink. open: the content of a file, from its start.
     pax: extended attributes as pax records (`SCHILY.xattr.…`).
-    sha256: hex digest the content must have; empty when nobody said.
+    sha256: hex digest the content must have; empty when nobody said. mtime: seconds since 1970,
+    for write_layer_as_is. device: major and minor number of a char or block device.
     """
 
     path: str
@@ -63,6 +67,8 @@ class Entry:
     open: Callable[[], AbstractContextManager[BinaryIO]] | None = None
     pax: Mapping[str, str] = field(default_factory=dict, hash=False)
     sha256: str = ""
+    mtime: int = 0
+    device: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,22 @@ def write_layer(entries: Iterable[Entry], path: Path, created: int) -> Layer:
     later one counts, and folders above the files are added. Raises BadInput when a file is not
     what its entry says.
     """
+    return _write((replace(entry, mtime=created) for entry in with_folders(entries)), path)
+
+
+def write_layer_as_is(entries: Iterable[Entry], path: Path, latest: int) -> Layer:
+    """Write a layer with the entries in their own order, folders as they are given.
+
+    Only times later than `latest` (seconds since 1970) change: they become `latest`.
+    """
+    return _write((replace(entry, mtime=min(entry.mtime, latest)) for entry in entries), path)
+
+
+def _write(entries: Iterable[Entry], path: Path) -> Layer:
     with path.open("wb") as stream:
         out = _GzipHasher(stream)
-        for entry in with_folders(entries):
-            _write_entry(out, entry, created)
+        for entry in entries:
+            _write_entry(out, entry)
         out.write(bytes(2 * tarfile.BLOCKSIZE))
         out.close()
     return Layer(path, f"sha256:{out.digest}", f"sha256:{out.diff_id}", out.size)
@@ -167,12 +185,13 @@ def _folders_above(path: str) -> list[str]:
     return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
 
 
-def _write_entry(out: _GzipHasher, entry: Entry, created: int) -> None:
+def _write_entry(out: _GzipHasher, entry: Entry) -> None:
     info = tarfile.TarInfo(entry.path + "/" if entry.kind == "folder" else entry.path)
     info.type = _TYPES[entry.kind]
     info.mode = entry.mode
     info.uid, info.gid = entry.uid, entry.gid
-    info.mtime = created
+    info.mtime = entry.mtime
+    info.devmajor, info.devminor = entry.device
     info.linkname = entry.link
     info.size = entry.size if entry.kind == "file" else 0
     info.pax_headers = dict(sorted(entry.pax.items()))

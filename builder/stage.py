@@ -24,6 +24,8 @@ _NEEDS_CONTENT = {
     "ADD": "it may unpack or download",
 }
 _SHELL = ["/bin/sh", "-c"]
+# What BuildKit gives an image that has no PATH of its own.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,18 @@ def interpret(
     return Result(with_labels(state.settings, labels), tuple(steps))
 
 
+def is_linked(item: Instruction) -> bool:
+    """Whether this is a COPY whose layer does not depend on what lies under it."""
+    return item.keyword == "COPY" and _copy_obstacle(item) is None
+
+
 def steps_of(stage: Sequence[Instruction]) -> list[tuple[str, bool]]:
     """(text, makes a layer) of every instruction after FROM, for a stage without obstacle."""
     return [(item.text, item.keyword == "COPY") for item in stage[1:]]
 
 
 def with_labels(settings: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """The settings with these labels added; empty ones are left out of what did not have any."""
+    """The settings with these labels added."""
     result = dict(settings)
     if labels:
         result["Labels"] = dict(settings.get("Labels") or {}) | dict(labels)
@@ -180,6 +187,9 @@ class _State:
         self.env = dict(
             item.partition("=")[::2] for item in self.settings.get("Env") or [] if "=" in item
         )
+        if "PATH" not in self.env:
+            self.env["PATH"] = _PATH
+            self.settings["Env"] = [*(self.settings.get("Env") or []), f"PATH={_PATH}"]
         self.declared: dict[str, str] = {}
         self.command_set = False
 
@@ -224,7 +234,7 @@ def _cmd(item: Instruction, state: _State) -> None:
 def _entrypoint(item: Instruction, state: _State) -> None:
     state.settings["Entrypoint"] = state.shell_or_exec(item)
     # A base's CMD was meant for the base's ENTRYPOINT.
-    if not state.command_set:
+    if not state.command_set and state.settings.get("Cmd"):
         state.settings.pop("Cmd", None)
 
 

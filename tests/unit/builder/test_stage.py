@@ -51,6 +51,12 @@ def test_an_entrypoint_drops_the_bases_command_but_not_an_own_one() -> None:
     assert built('CMD ["c"]\nENTRYPOINT ["a"]').settings["Cmd"] == ["c"]
 
 
+def test_an_image_without_path_gets_the_usual_one() -> None:
+    settings = built('ENV A="$PATH:/x"', {"Env": ["B=1"]}).settings
+    usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert settings["Env"] == ["B=1", f"PATH={usual}", f"A={usual}:/x"]
+
+
 def test_shell_form_gets_a_shell() -> None:
     assert built("CMD echo $HOME").settings["Cmd"] == ["/bin/sh", "-c", "echo $HOME"]
     assert built('SHELL ["/bin/bash"]\nCMD x').settings["Cmd"] == ["/bin/bash", "x"]

@@ -1,0 +1,224 @@
+"""What `buildx --progress=rawjson` says, turned into progress, and into an error worth reading.
+
+Each line is a SolveStatus of BuildKit's client: vertexes (steps), statuses (transfers), logs
+(output of steps, base64), warnings. Lines that are not JSON are buildx's own last words.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from registry.errors import ImgctlError, Refused, Unauthorized, Unreachable
+from registry.progress import Progress
+
+_PLACE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)$", re.MULTILINE)
+_STEP_NUMBER = re.compile(r"^\[[^\]]*\] ")
+_KEPT_LINES = 15
+_LARGE = 1 << 20  # bytes of a transfer worth a bar of its own
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """The step that broke the build: its instruction, BuildKit's error, its last output."""
+
+    name: str
+    error: str
+    output: tuple[str, ...]
+
+
+class BuildLog:
+    """Reads the lines of one buildx run as they come."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._names: dict[str, str] = {}
+        self._open: set[str] = set()
+        self._transfers: dict[str, int] = {}
+        self._output: dict[str, deque[str]] = {}
+        self._last_words: deque[str] = deque(maxlen=60)
+        self.failed: FailedStep | None = None
+
+    def feed(self, line: str) -> None:
+        """Take one line of output."""
+        try:
+            event = json.loads(line) if line.startswith("{") else None
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            if line.strip():
+                self._last_words.append(line)
+            return
+        for log in event.get("logs") or []:
+            self._log(log)
+        for vertex in event.get("vertexes") or []:
+            self._vertex(vertex)
+        for status in event.get("statuses") or []:
+            self._status(status)
+
+    def close(self) -> None:
+        """End what is still shown as under way."""
+        for key in [*self._open, *self._transfers]:
+            self._progress.finish(key)
+        self._open.clear()
+        self._transfers.clear()
+
+    @property
+    def last_words(self) -> str:
+        """What buildx wrote besides events, its error above all."""
+        return "\n".join(self._last_words)
+
+    @property
+    def line(self) -> int | None:
+        """The line of the Dockerfile that buildx blames, from 1."""
+        match = _PLACE.search(self.last_words)
+        return int(match[1]) if match else None
+
+    def _vertex(self, vertex: dict[str, Any]) -> None:
+        key, name = str(vertex.get("digest", "")), str(vertex.get("name", ""))
+        self._names[key] = name
+        # BuildKit's own housekeeping is not what a user waits for.
+        shown = not name.startswith("[internal]")
+        if shown and vertex.get("started") and not vertex.get("completed"):
+            if key not in self._open:
+                self._open.add(key)
+                self._progress.start(key, name)
+        elif key in self._open:
+            self._open.discard(key)
+            self._progress.finish(key, "cached" if vertex.get("cached") else "")
+        error = str(vertex.get("error") or "")
+        # Steps that were cancelled because another failed are not the cause.
+        if error and "context canceled" not in error and self.failed is None:
+            output = tuple(self._output.get(key, ()))
+            self.failed = FailedStep(_STEP_NUMBER.sub("", name), error, output)
+
+    def _status(self, status: dict[str, Any]) -> None:
+        total, current = status.get("total") or 0, status.get("current") or 0
+        key = f"{status.get('vertex')} {status.get('id')}"
+        if total < _LARGE:
+            return
+        if key not in self._transfers:
+            if status.get("completed"):
+                return
+            self._progress.start(key, str(status.get("id"))[:40], total)
+            self._transfers[key] = 0
+        self._progress.advance(key, current - self._transfers[key])
+        self._transfers[key] = current
+        if status.get("completed"):
+            del self._transfers[key]
+            self._progress.finish(key)
+
+    def _log(self, log: dict[str, Any]) -> None:
+        try:
+            text = base64.b64decode(log.get("data") or "").decode("utf-8", "replace")
+        except ValueError:
+            return
+        kept = self._output.setdefault(str(log.get("vertex")), deque(maxlen=_KEPT_LINES))
+        kept.extend(line for line in text.splitlines() if line.strip())
+
+
+def explain(log: BuildLog, status: int) -> ImgctlError:
+    """The error behind a buildx run that failed with an exit status."""
+    failed = log.failed
+    said = failed.error if failed else _reason(log.last_words)
+    everything = "\n".join([said, log.last_words, *(failed.output if failed else ())])
+    for pattern, kind, what, hint in _KNOWN:
+        if re.search(pattern, everything, re.IGNORECASE):
+            return kind(what, _where(log, said), hint)
+    if failed and failed.name.split(" ")[0] == "RUN":
+        tail = failed.output[-1] if failed.output else ""
+        why = f"{_where(log, said)}: {tail}" if tail else _where(log, said)
+        return ImgctlError(f"a step of the build failed: {failed.name[:120]}", why)
+    return ImgctlError("buildx could not build the image", said or f"exit status {status}")
+
+
+def _where(log: BuildLog, said: str) -> str:
+    """The line and instruction, then what was said."""
+    place = f"Dockerfile line {log.line}" if log.line else ""
+    step = log.failed.name[:80] if log.failed else ""
+    head = ", ".join(part for part in (place, step) if part)
+    return f"{head}: {_outcome(said)}" if head else said
+
+
+def _outcome(said: str) -> str:
+    """Without the repetition of the command in BuildKit's error."""
+    return said.rpartition('" did not complete successfully: ')[2][:300]
+
+
+def _reason(words: str) -> str:
+    """buildx's own error line, without its prefixes."""
+    lines = [line for line in words.splitlines() if line.startswith("ERROR:")]
+    text = lines[-1] if lines else words.splitlines()[-1] if words else ""
+    for prefix in ("ERROR: ", "failed to build: ", "failed to solve: "):
+        text = text.removeprefix(prefix)
+    return text[:400]
+
+
+_QEMU = (
+    "emulation is at fault, not the step: pin another qemu, for example "
+    "`docker run --privileged --rm tonistiigi/binfmt:qemu-v8.1.5 --install arm64` "
+    "(v9.2.2 and v7.0.0-28 are worth a try too), or use a native arm64 --builder"
+)
+
+# Pattern, error, what it means, what to do. The first that fits counts.
+_KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
+    (
+        r"uncaught target signal|exit code: 139",
+        ImgctlError,
+        "QEMU crashed while it ran a step of the build for arm64",
+        _QEMU,
+    ),
+    (
+        r"exec format error",
+        ImgctlError,
+        "this machine cannot run arm64 programs, and a step of the build needs it",
+        "install emulation: `docker run --privileged --rm tonistiigi/binfmt --install arm64`; "
+        "`imgctl doctor` checks it",
+    ),
+    (
+        r"no space left on device",
+        ImgctlError,
+        "the builder's disk is full",
+        "free some: `docker builder prune`; `imgctl doctor` shows what is left",
+    ),
+    (
+        r"to bridge docker0 failed|network bridge not found",
+        ImgctlError,
+        "the builder cannot make a network for a step of the build",
+        "build with --network host",
+    ),
+    (
+        r"network\.host is not allowed|granting entitlement network\.host",
+        Refused,
+        "the builder does not allow --network host",
+        "create it with `--buildkitd-flags '--allow-insecure-entitlement network.host'`",
+    ),
+    (
+        r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope",
+        Unauthorized,
+        "the builder may not read the base from its registry",
+        "log in with `docker login` as the user who builds",
+    ),
+    (
+        r"cannot connect to the docker daemon|error during connect",
+        Unreachable,
+        "the Docker daemon does not answer",
+        "start it, or build with --engine direct",
+    ),
+    (
+        r"no builder .* found",
+        ImgctlError,
+        "there is no such builder",
+        "`docker buildx ls` lists them",
+    ),
+    (
+        r"connection refused|no such host|i/o timeout|connection reset",
+        Unreachable,
+        "the builder could not reach a host",
+        "check the network of the builder; --network host, --base-mirror and --wheel-mirror help",
+    ),
+)
