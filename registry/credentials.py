@@ -115,7 +115,9 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _section(config: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    value = config.get(name) or {}
+    value = config.get(name)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise BadInput(f"`{name}` in {path} is not an object", "", "repair or remove it")
     return value

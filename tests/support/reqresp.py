@@ -1,8 +1,8 @@
 """A server that follows a script, on a real loopback socket.
 
 Entries are data. A request is answered by the first entry that matches it; a request that none
-matches, and a one-shot entry that was never asked for, fail the test. `{base}` in a reply header
-stands for the server's own `http://127.0.0.1:PORT`.
+matches, and a one-shot entry that was never asked for, fail the test. In a reply's
+headers `{base}` stands for the server's own `http://127.0.0.1:PORT`, and `{host}` for its end.
 
     with serve(Entry("GET", "/v2/", status=200)) as server:
         client.ping(server.host)
@@ -188,7 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(entry.status)
         names = {name.lower() for name in entry.reply}
         for name, value in entry.reply.items():
-            self.send_header(name, value.replace("{base}", self.server_script.base))
+            script = self.server_script
+            value = value.replace("{base}", script.base).replace("{host}", script.host)
+            self.send_header(name, value)
         if "content-length" not in names and entry.status not in (204, 304):
             self.send_header("Content-Length", str(len(entry.content)))
         self.end_headers()

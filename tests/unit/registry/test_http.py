@@ -112,7 +112,7 @@ def test_what_will_not_get_better_is_asked_once() -> None:
         pytest.raises(RegistryError),
     ):
         client.ping(server.host)
-        assert client.requests == 1
+    assert client.requests == 1
 
 
 def test_retry_after_is_obeyed() -> None:
