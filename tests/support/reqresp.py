@@ -71,6 +71,7 @@ class Server:
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.requests: list[Seen] = []
+        self.broken: list[Seen] = []  # requests whose body ended early; nobody answers those
         self.unmatched: list[str] = []
         self.connections = 0
         self.state = ""
@@ -169,6 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not unread:
             length = int(headers.get("content-length", "0"))
             seen = Seen(self.command, self.path, headers, self._read(length))
+            if len(seen.body) < length:
+                self.server_script.broken.append(seen)
+                self.close_connection = True
+                return
         entry = self.server_script.answer(seen, not unread)
         if entry is None:
             self._reply(Entry("", "", status=599, content=b"no entry in the script matches"))
