@@ -41,11 +41,15 @@ def covers(pattern: str, version: str) -> bool:
 
 @dataclass(frozen=True)
 class Module:
-    """A Jetson module. sm: compute capability times ten (87). soc: as in the device tree."""
+    """A Jetson module. sm: compute capability times ten (87).
+
+    soc, boards: as in the device tree (`tegra234`, `p3767-0003`).
+    """
 
     id: str
     names: tuple[str, ...]
     soc: str
+    boards: tuple[str, ...]
     sm: int
     majors: tuple[int, ...]
     since: str
@@ -273,6 +277,7 @@ def _module(key: str, raw: Mapping[str, Any]) -> Module:
         id=key,
         names=tuple(raw["names"]),
         soc=raw["soc"],
+        boards=tuple(raw["boards"]),
         sm=raw["sm"],
         majors=tuple(raw["majors"]),
         since=raw.get("since", ""),
