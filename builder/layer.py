@@ -38,7 +38,7 @@ _TYPES = {
     "fifo": tarfile.FIFOTYPE,
 }
 # Folders of every Linux base that are not 0755.
-_FOLDER_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "var/lock": 0o1777}
+_FOLDER_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 # Folders that belong to the system wherever they exist (Filesystem Hierarchy Standard 3.0).
 _SYSTEM_TOP = frozenset(
     ["bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "proc"]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from builder.engines.image import BuiltImage, assemble
 from builder.graft import Step
@@ -21,8 +20,9 @@ from registry.layout import LayoutStore
 from registry.progress import Progress
 
 
-class WheelLayer(Protocol):
-    """Python packages, unpacked as the entries of a layer."""
+@dataclass(frozen=True)
+class WheelLayer:
+    """Python packages as the entries of a layer, and which they are (see BuiltImage.wheels)."""
 
     entries: tuple[Entry, ...]
     wheels: tuple[Mapping[str, str], ...]

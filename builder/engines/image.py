@@ -45,7 +45,9 @@ class BuiltImage:
 class Engine(Protocol):
     """Builds plans."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As `--engine` and the record have it."""
 
     def build(self, plan: BuildPlan, into: Path, scratch: Path, progress: Progress) -> BuiltImage:
         """Build the plan into a new OCI layout at `into`, an empty or missing folder.

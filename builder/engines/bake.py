@@ -1,0 +1,99 @@
+"""Many images by one `docker buildx bake`, so that BuildKit works on them side by side."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.engines.buildlog import BuildLog
+from builder.engines.buildx import BuildxOptions, Prepared, finish, output, prepare
+from builder.engines.child import run_child
+from builder.engines.image import BuiltImage
+from builder.plan import BuildPlan
+from registry.errors import ImgctlError
+from registry.progress import Progress
+
+
+@dataclass(frozen=True)
+class Item:
+    """One plan of several: where its layout goes, and its folder for what is needed on the way."""
+
+    plan: BuildPlan
+    into: Path
+    scratch: Path
+
+
+def bake(
+    items: Mapping[int, Item], options: BuildxOptions, progress: Progress
+) -> dict[int, BuiltImage]:
+    """Build the plans in one run of BuildKit; returns those that came out whole.
+
+    BuildKit ends all targets when one fails. So what is missing in the answer is not necessarily
+    at fault: build it by itself, and the steps that were done come from the cache.
+    """
+    if not items:
+        return {}
+    began = time.monotonic()
+    prepared = {number: prepare(item.plan, item.scratch) for number, item in items.items()}
+    first = next(iter(items.values()))
+    file = first.scratch / "bake.json"
+    targets = {
+        f"t{number}": target(item.plan, prepared[number], options) for number, item in items.items()
+    }
+    value = {"group": {"default": {"targets": list(targets)}}, "target": targets}
+    file.write_text(json.dumps(value), encoding="utf-8")
+    log = BuildLog(progress)
+    try:
+        run_child(command(file, options), options.environment, log.feed)
+    finally:
+        log.close()
+    seconds = time.monotonic() - began
+    built: dict[int, BuiltImage] = {}
+    for number, item in items.items():
+        try:
+            built[number] = finish(item.plan, prepared[number], item.into, item.scratch, seconds)
+        except (ImgctlError, FileNotFoundError):
+            # Cut short: its own build, which follows, tells the cause.
+            continue
+    return built
+
+
+def command(file: Path, options: BuildxOptions) -> list[str]:
+    """The bake command line; what differs between targets is in the file."""
+    words = ["docker", "buildx", "bake", f"--file={file}", "--progress=rawjson"]
+    if options.builder:
+        words += ["--builder", options.builder]
+    if options.no_cache:
+        words.append("--no-cache")
+    # Everything bake may read or write beyond its own folder is ours, made for this run.
+    return [*words, "--allow=fs=*", "--allow=network.host"]
+
+
+def target(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> dict[str, Any]:
+    """A plan as a bake target. Build arguments stand in the file, which only we can read."""
+    arguments = {**plan.build_args, "SOURCE_DATE_EPOCH": str(plan.created)}
+    value: dict[str, Any] = {
+        "context": str(prepared.context.absolute()),
+        "dockerfile": str(prepared.dockerfile.absolute()),
+        "contexts": {str(plan.remote.reference): prepared.base_context},
+        "platforms": [str(plan.platform)],
+        "output": [output(prepared)],
+        "args": {name: _literal(text) for name, text in arguments.items()},
+        "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+    }
+    if options.network:
+        value["network"] = options.network
+    if options.cache_to:
+        value["cache-to"] = list(options.cache_to)
+    if options.cache_from:
+        value["cache-from"] = list(options.cache_from)
+    return value
+
+
+def _literal(text: str) -> str:
+    """Text that bake, which takes strings for HCL templates, leaves as it is."""
+    return text.replace("${", "$${").replace("%{", "%%{")

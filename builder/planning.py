@@ -1,0 +1,144 @@
+"""From an image and a release to a plan: the base that exists, read, and the Dockerfile for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from builder import bases
+from builder.base_image import Mirror, RemoteBase, read_base
+from builder.definition import ImageDefinition
+from builder.engines.buildx import BuildxOptions
+from builder.engines.select import Builder, Wanted, inspect_builder
+from builder.instructions import final_stage, parse
+from builder.matrix import L4TRelease, Matrix
+from builder.plan import BuildPlan, Choices, make_plan
+from builder.stage import needs_buildx
+from registry.client import RegistryClient
+from registry.errors import BadInput
+from registry.progress import Progress
+from registry.store import Store
+
+Render = Callable[[ImageDefinition, L4TRelease, bases.BaseImage], str]
+"""The Dockerfile of a definition for a release on a base."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image for one release. family: of the base, None for the definition's own choice."""
+
+    definition: ImageDefinition
+    release: L4TRelease
+    family: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`mnist for r35.2.1`."""
+        return f"{self.definition.name} for {self.release.name}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every image of one run.
+
+    dist: where results go. mirror: takes the place of the base's registry. target: release of the
+    devices, when it differs from the base's. wheel_mirror: a place pip looks for wheels in.
+    full: fetch the base's layers too. rebuild: build even what is up to date.
+    """
+
+    dist: Path
+    choices: Choices
+    engine: Wanted
+    buildx: BuildxOptions
+    mirror: Mirror | None = None
+    target: L4TRelease | None = None
+    wheel_mirror: str = ""
+    full: bool = False
+    rebuild: bool = False
+
+
+@dataclass
+class Workshop:
+    """What builds need besides their plans; one for a whole run."""
+
+    matrix: Matrix
+    client: RegistryClient
+    render: Render
+    settings: Settings
+    progress: Progress
+    _builder: Builder | None = field(default=None, init=False)
+
+    def builder(self) -> Builder:
+        """The buildx builder, asked once, and only when the answer matters."""
+        if self._builder is None:
+            options = self.settings.buildx
+            self._builder = inspect_builder(options.builder, options.environment)
+        return self._builder
+
+    def plan(self, request: Request) -> BuildPlan:
+        """Resolve the base, read it, and make the plan. Raises what is wrong with the request."""
+        base = resolve_base(self.matrix, request, self.settings.target)
+        text = self.render(request.definition, request.release, base)
+        bare = self._without_pip(request, base, text)
+        return make_plan(
+            request.definition,
+            request.release,
+            base,
+            self.read(base),
+            text if bare is None else bare,
+            self.settings.choices,
+            wheels=bare is not None,
+        )
+
+    def read(self, base: bases.BaseImage) -> RemoteBase:
+        """The base's manifest from its registry or the mirror."""
+        reference = base.reference
+        source = self.settings.mirror.of(reference) if self.settings.mirror else reference
+        store = self.client.repository(source.host, source.repository)
+        return read_base(store, reference, source, self.settings.choices.platform)
+
+    def sources(self, plan: BuildPlan) -> list[Store]:
+        """The repositories that hold the base's layers, the one it was read from first."""
+        places = dict.fromkeys(
+            (item.host, item.repository) for item in (plan.remote.source, plan.remote.reference)
+        )
+        return [self.client.repository(host, repository) for host, repository in places]
+
+    def _without_pip(self, request: Request, base: bases.BaseImage, text: str) -> str | None:
+        """The Dockerfile without pip packages, when the direct engine shall lay them on as wheels.
+
+        None when there are none, when something else has to run too, or when buildx builds.
+        """
+        if not request.definition.pip or needs_buildx(final_stage(parse(text))) is None:
+            return None
+        bare = self.render(replace(request.definition, pip=()), request.release, base)
+        if needs_buildx(final_stage(parse(bare))) is not None:
+            return None
+        wanted = self.settings.engine
+        direct = wanted == "direct" or (wanted == "auto" and not self.builder().usable)
+        return bare if direct else None
+
+
+def resolve_base(matrix: Matrix, request: Request, target: L4TRelease | None) -> bases.BaseImage:
+    """The base for a request, checked against the devices' release.
+
+    Raises BadInput when the definition cannot be built on the family, Refused when no base fits
+    or the result could not run on the target.
+    """
+    definition, release = request.definition, request.release
+    if request.family is None:
+        base = bases.choose_base(matrix, release, definition.bases, definition.framework)
+    else:
+        matrix.family(request.family)
+        if request.family not in definition.bases:
+            raise BadInput(
+                f"{definition.name} is not made for the base {request.family}",
+                f"its definition allows {', '.join(definition.bases)}",
+                f"add it to `bases` in {definition.directory}/image.yaml",
+            )
+        base = bases.resolve(matrix, release, request.family, definition.framework)
+    refusal = bases.check_host(matrix, base, target or release)
+    if refusal is not None:
+        raise refusal
+    return base
