@@ -62,8 +62,7 @@ class RegistryFlags:
     def _credentials(self, login_host: str | None) -> Callable[[str], Credentials | None]:
         from registry import credentials
 
-        config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-        environment = dict(os.environ)
+        config, environment = docker_config()
 
         def find(host: str) -> Credentials | None:
             if host == login_host and self.username and self.password is not None:
@@ -132,6 +131,11 @@ def registry_options(function: Command) -> Command:
         ),
     )
     return _with(wrapper, options)
+
+
+def docker_config() -> tuple[Path, dict[str, str]]:
+    """The folder of Docker's config.json, and the environment for its credential helpers."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"), dict(os.environ)
 
 
 def format_option(function: Command) -> Command:

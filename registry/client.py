@@ -112,6 +112,21 @@ class RegistryClient:
         if not answer.ok:
             raise session.error(call, answer)
 
+    def check_login(self, host: str) -> bool:
+        """Check user name and password with host, for users and robot accounts alike.
+
+        False when the registry asks nobody for them, so that nothing could be checked. Raises
+        Unauthorized when they are wrong, and as ping does.
+        """
+        self.ping(host)
+        authorizer = self.session(host).authorizer
+        if not authorizer.authenticated:
+            # Some registries let anybody look and ask only who pushes: show the password unasked.
+            authorizer.prefer_basic()
+            self.ping(host)
+            return False
+        return True
+
     @property
     def requests(self) -> int:
         """HTTP requests made so far, token requests and retries included."""
