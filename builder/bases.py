@@ -105,6 +105,12 @@ def choose_base(
     raise _refusal(matrix, release, matrix.family(families[0]), framework, variant)
 
 
+def variants(matrix: Matrix, release: L4TRelease, family: str) -> tuple[str, ...]:
+    """Every tag of a family that `resolve` gives for the release when asked for by name."""
+    kind = matrix.family(family)
+    return tuple(tag.tag for tag in kind.tags if _find(matrix, release, kind, None, tag.tag))
+
+
 def check_host(matrix: Matrix, base: BaseImage, target: L4TRelease) -> Refused | None:
     """Why an image on this base must not go to a host of release target, or None.
 
@@ -265,24 +271,22 @@ def _refusal(
         what, why = f"{family.name} has no {framework}", f"it holds {held}"
     elif variant and _find(matrix, release, family, framework, None):
         what = f"there is no {variant!r} of {family.name} for {release.name}"
-        offered = _variants(matrix, release, family)
+        offered = variants(matrix, release, family.name)
         why = f"there are: {', '.join(offered)}"
     else:
         what = f"there is no {family.name} image for {release.name}"
-        why = _extent(matrix, family)
+        why = _extent(matrix, release, family)
     return Refused(what, why, _choices(matrix, release, family, framework))
 
 
-def _variants(matrix: Matrix, release: L4TRelease, family: Family) -> list[str]:
-    return [tag.tag for tag in family.tags if _find(matrix, release, family, None, tag.tag)]
-
-
-def _extent(matrix: Matrix, family: Family) -> str:
-    made = [tag.l4t for tag in family.tags if tag.l4t]
-    if made:
-        return f"NVIDIA published it for r{made[0]} to r{made[-1]}, not for every release between"
-    served = [item for item in matrix.releases if any(_serves(tag, item) for tag in family.tags)]
-    return f"its images are for {served[0].name} to {served[-1].name}"
+def _extent(matrix: Matrix, release: L4TRelease, family: Family) -> str:
+    served = [item for item in matrix.releases if _find(matrix, item, family, None, None)]
+    first, last = served[0], served[-1]
+    if release.number > last.number:
+        return f"its images end with {last.name}"
+    if release.number < first.number:
+        return f"its images begin with {first.name}"
+    return f"its images are for {first.name} to {last.name}, with gaps, and this is one"
 
 
 def _choices(matrix: Matrix, release: L4TRelease, family: Family, framework: str | None) -> str:

@@ -51,6 +51,12 @@ def versions_for(data: Mapping[str, Any], release: L4TRelease) -> tuple[str, ...
     return (preferred, *(item for item in folder["versions"] if item != preferred))
 
 
+def status_for(data: Mapping[str, Any], release: L4TRelease) -> str:
+    """`alive` or `likely`: what is known of the release's index folder."""
+    _, folder = _folder(data, release)
+    return str(folder["status"])
+
+
 def _folder(data: Mapping[str, Any], release: L4TRelease) -> tuple[str, Mapping[str, Any]]:
     return next(
         (name, folder)
