@@ -148,7 +148,8 @@ FRAGMENTS = st.sampled_from(
     ["FROM ubuntu:22.04", "FROM x AS y", "FROM", "RUN", "RUN apt-get install -y 'a", "RUN <<EOF",
      "EOF", "COPY --link", "COPY --link a", "ENV", "ENV A", "ENV A=\"", "ARG A=${B:-${C}}", "\\",
      "# imgctl: ignore=", "RUN pip install", "RUN pip install -r", "RUN bash -c", "ADD [",
-     "FROM $A", "RUN [\"pip\", \"install\", \"torch\"]", "RUN []", "COPY [] ", "SHELL x", "ONBUILD RUN true"]
+     "FROM $A", "RUN [\"pip\", \"install\", \"torch\"]", "RUN []", "COPY [] ", "SHELL x",
+     "ONBUILD RUN true"]
 )  # fmt: skip
 
 
