@@ -105,14 +105,7 @@ def find(
     Raises Refused when no wheel lives or the base holds another framework, BadInput for a framework
     nobody knows.
     """
-    if framework is not None and framework not in PROTECTED:
-        raise BadInput(f"there is no framework {framework!r}", "", "write pytorch or tensorflow")
-    if framework and base.provides and framework not in base.provides:
-        raise Refused(
-            f"{base.reference} has no {framework}",
-            f"it holds {' and '.join(base.provides)}",
-            "choose another --base; l4t-base takes any framework",
-        )
+    _check_framework(framework, base)
     apt_data = read_data("apt.yaml", folder)
     installs = framework is not None and not base.provides
     env = matrix.env(release) | cuda.environment(apt_data, release, base, installs=installs)
@@ -123,7 +116,7 @@ def find(
         protected=tuple(name for held in base.provides for name in PROTECTED[held]),
         env=tuple(env.items()),
     )
-    if not installs:
+    if framework is None or base.provides:
         return common
     if framework == "pytorch":
         data = read_data("pytorch.yaml", folder)
@@ -132,20 +125,37 @@ def find(
         part = tensorflow.installation(read_data("tensorflow.yaml", folder), release, version)
     libraries = cuda.cuda_packages(apt_data, release, base)
     return replace(
-        common,
-        version=part.version,
-        apt=_distribution_packages(part, base),
+        _with_installation(common, part, base),
         apt_source=libraries.source,
         nvidia_apt=libraries.packages,
         hold=tuple(apt_data["hold"]) if libraries.packages else (),
+        driver_directories=cuda.driver_directories(apt_data, release, base),
+        protected=PROTECTED[framework],
+    )
+
+
+def _check_framework(framework: str | None, base: BaseImage) -> None:
+    if framework is not None and framework not in PROTECTED:
+        raise BadInput(f"there is no framework {framework!r}", "", "write pytorch or tensorflow")
+    if framework and base.provides and framework not in base.provides:
+        raise Refused(
+            f"{base.reference} has no {framework}",
+            f"it holds {' and '.join(base.provides)}",
+            "choose another --base; l4t-base takes any framework",
+        )
+
+
+def _with_installation(common: Recipe, part: Installation, base: BaseImage) -> Recipe:
+    return replace(
+        common,
+        version=part.version,
+        apt=_distribution_packages(part, base),
         archives=part.archives,
         symlinks=part.symlinks,
-        driver_directories=cuda.driver_directories(apt_data, release, base),
         before=part.before,
         wheels=part.wheels,
         after=part.after,
         only_binary=part.only_binary,
-        protected=PROTECTED[framework or ""],
         torchvision_why=part.torchvision_why,
         notes=part.notes,
     )
