@@ -124,13 +124,22 @@ def final_stage(instructions: Sequence[Instruction]) -> tuple[Instruction, ...]:
 
 def words(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[str]:
     """Split at spaces outside quotes, quotes taken off, variables put in."""
+    return _scan(text, variables, escape, split=True)
+
+
+def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
+    """The text as one word: quotes taken off, variables put in, spaces kept."""
+    return "".join(_scan(text, variables, escape, split=False))
+
+
+def _scan(text: str, variables: Mapping[str, str], escape: str, *, split: bool) -> list[str]:
     found: list[str] = []
     word: list[str] | None = None
     quote = ""
     place = 0
     while place < len(text):
         char = text[place]
-        if not quote and char.isspace():
+        if split and not quote and char.isspace():
             if word is not None:
                 found.append("".join(word))
             word = None
@@ -158,11 +167,6 @@ def words(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[s
     if word is not None:
         found.append("".join(word))
     return found
-
-
-def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """The text as one word: quotes taken off, variables put in, spaces kept as they are."""
-    return " ".join(words(text, variables, escape))
 
 
 def pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str]]:

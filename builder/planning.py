@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder import bases
+from builder import bases, dockerfile, recipe
 from builder.base_image import Mirror, RemoteBase, read_base
 from builder.definition import ImageDefinition
 from builder.engines.buildx import BuildxOptions
@@ -19,9 +19,6 @@ from registry.client import RegistryClient
 from registry.errors import BadInput
 from registry.progress import Progress
 from registry.store import Store
-
-Render = Callable[[ImageDefinition, L4TRelease, bases.BaseImage], str]
-"""The Dockerfile of a definition for a release on a base."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Workshop:
 
     matrix: Matrix
     client: RegistryClient
-    render: Render
+    template_roots: Sequence[Path]
     settings: Settings
     progress: Progress
     _builder: Builder | None = field(default=None, init=False)
@@ -79,7 +76,7 @@ class Workshop:
     def plan(self, request: Request) -> BuildPlan:
         """Resolve the base, read it, and make the plan. Raises what is wrong with the request."""
         base = resolve_base(self.matrix, request, self.settings.target)
-        text = self.render(request.definition, request.release, base)
+        text = self.render(request, base)
         bare = self._without_pip(request, base, text)
         return make_plan(
             request.definition,
@@ -90,6 +87,14 @@ class Workshop:
             self.settings.choices,
             wheels=bare is not None,
         )
+
+    def render(self, request: Request, base: bases.BaseImage, *, pip: bool = True) -> str:
+        """The Dockerfile; pip: whether the definition's Python packages are a step of it."""
+        definition, release = request.definition, request.release
+        found = recipe.find(self.matrix, release, definition.framework, base)
+        if self.settings.wheel_mirror:
+            found = found.with_mirror(self.settings.wheel_mirror)
+        return dockerfile.render(definition, release, base, found, self.template_roots, pip=pip)
 
     def read(self, base: bases.BaseImage) -> RemoteBase:
         """The base's manifest from its registry or the mirror."""
@@ -112,7 +117,7 @@ class Workshop:
         """
         if not request.definition.pip or needs_buildx(final_stage(parse(text))) is None:
             return None
-        bare = self.render(replace(request.definition, pip=()), request.release, base)
+        bare = self.render(request, base, pip=False)
         if needs_buildx(final_stage(parse(bare))) is not None:
             return None
         wanted = self.settings.engine

@@ -155,7 +155,10 @@ def copied(copy: Copy, context: Sequence[str]) -> list[tuple[str, str]]:
 
 def copy_of(item: Instruction, variables: Mapping[str, str], workdir: str) -> Copy:
     """A COPY instruction as a value; raises BadInput when it has no source or no target."""
-    paths = item.exec_form() or words(item.rest, variables, item.escape)
+    listed = item.exec_form() or []
+    paths = [expand(path, variables, item.escape) for path in listed] or words(
+        item.rest, variables, item.escape
+    )
     if len(paths) < 2:
         raise BadInput(f"line {item.line}: COPY needs a source and a target")
     target = paths[-1]

@@ -80,7 +80,7 @@ def test_what_cannot_be_expanded_is_refused(text: str) -> None:
     ("text", "expected"),
     [
         ('ENV A=1 B="two words"', [("A", "1"), ("B", "two words")]),
-        ("ENV A one  more", [("A", "one more")]),
+        ("ENV A one  more", [("A", "one  more")]),
         ('LABEL "a.b"=c', [("a.b", "c")]),
         ("ENV A=$X:x", [("A", "value:x")]),
     ],

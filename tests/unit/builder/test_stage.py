@@ -90,6 +90,11 @@ def test_every_instruction_is_a_step_and_copies_know_their_owner() -> None:
     )
 
 
+def test_the_json_form_takes_spaces_and_still_expands_variables() -> None:
+    ((_, copy),) = built('COPY --link ["a b", "/$A/x y"]').steps
+    assert copy == Copy(("a b",), "/base/x y", 0, 0)
+
+
 @pytest.mark.parametrize("text", ["RUN x", "HEALTHCHECK NONE", "COPY --link --from=x a /a"])
 def test_what_only_buildkit_can_do_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="direct engine"):

@@ -1,0 +1,186 @@
+"""Putting a build into the local Docker engine: one archive, streamed, never on disk.
+
+The archive is an OCI layout and a `docker save` archive in one, so both of Docker's image stores
+take it. When the engine has the base already, its layers are left out. `docker load` may say
+"loaded" without having done it, so the result is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from builder.base_layers import open_anywhere
+from builder.record import BuildRecord
+from registry.errors import ImgctlError, Unreachable
+from registry.layout import LayoutStore
+from registry.oci import Descriptor, canonical_json
+from registry.progress import Progress
+from registry.store import Store
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob and the stores it may be had from, the layout first."""
+
+    descriptor: Descriptor
+    sources: tuple[Store, ...]
+
+    def open(self) -> AbstractContextManager[Iterator[bytes]]:
+        """Its bytes in chunks."""
+        return open_anywhere(self.descriptor, self.sources)
+
+
+def load_image(
+    record: BuildRecord,
+    store: LayoutStore,
+    sources: Sequence[Store],
+    environment: Mapping[str, str],
+    progress: Progress,
+) -> str:
+    """Load a build under its name; returns the name.
+
+    sources: repositories with the base's layers. environment: DOCKER_HOST and its kin.
+    Raises Unreachable when there is no engine, ImgctlError when it did not take the image.
+    """
+    import docker
+
+    client = _client(environment)
+    try:
+        client.ping()
+        wanted = [str(layer["diff_id"]) for layer in record.value["layers"]]
+        shared = [str(layer["diff_id"]) for layer in record.value["layers"] if not layer["ours"]]
+        attempts = [True, False] if _has_base(client, shared) else [False]
+        for without_base in attempts:
+            _send(client, record, store, sources, progress, without_base=without_base)
+            if _loaded(client, record, wanted):
+                return record.name
+    except docker.errors.DockerException as error:
+        raise Unreachable(
+            "the Docker engine does not take the image", str(error)[:200], "`imgctl doctor`"
+        ) from error
+    finally:
+        client.close()
+    raise ImgctlError(
+        f"Docker said it loaded {record.name}, but does not have it",
+        "the layers it shows are not the image's",
+        "look at the Docker daemon's log",
+    )
+
+
+def archive(record: BuildRecord, store: LayoutStore, blobs: Iterable[Blob]) -> Iterator[bytes]:
+    """The archive's bytes. blobs: all that go in besides the manifest."""
+    manifest = store.manifest(record.digest)
+    entry = manifest.descriptor.to_json() | {
+        "annotations": {
+            "io.containerd.image.name": f"docker.io/library/{record.name}",
+            "org.opencontainers.image.ref.name": str(record.value["tag"]),
+        }
+    }
+    saved = {
+        "Config": _path(manifest.config.digest),
+        "RepoTags": [record.name],
+        "Layers": [_path(layer.digest) for layer in manifest.layers],
+    }
+    yield from _member("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    yield from _member("index.json", canonical_json({"schemaVersion": 2, "manifests": [entry]}))
+    yield from _member("manifest.json", canonical_json([saved]))
+    yield from _member(_path(manifest.digest), manifest.raw)
+    for blob in blobs:
+        size = blob.descriptor.size
+        yield _header(_path(blob.descriptor.digest), size)
+        with blob.open() as chunks:
+            yield from chunks
+        yield bytes(-size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _send(
+    client: Any,
+    record: BuildRecord,
+    store: LayoutStore,
+    sources: Sequence[Store],
+    progress: Progress,
+    *,
+    without_base: bool,
+) -> None:
+    manifest = store.manifest(record.digest)
+    ours = {layer.digest for layer in record.layers(ours=True)}
+    blobs = [
+        Blob(item, (store, *sources))
+        for item in manifest.blobs()
+        if not without_base or item == manifest.config or item.digest in ours
+    ]
+    total = sum(blob.descriptor.size for blob in blobs)
+    progress.start("load", f"{record.name} to Docker", total)
+    try:
+        stream = _watched(archive(record, store, blobs), progress)
+        for answer in client.api.load_image(stream):
+            if isinstance(answer, dict) and answer.get("error") and not without_base:
+                raise ImgctlError("Docker did not load the image", str(answer["error"])[:300])
+    finally:
+        progress.finish("load")
+
+
+def _watched(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress.advance("load", len(chunk))
+        yield chunk
+
+
+def _client(environment: Mapping[str, str]) -> Any:
+    """A client for the engine that DOCKER_HOST or Docker's current context names."""
+    import docker
+    from docker.context import ContextAPI
+
+    try:
+        if environment.get("DOCKER_HOST"):
+            return docker.from_env(environment=dict(environment), timeout=600)
+        context = ContextAPI.get_current_context()
+        return docker.DockerClient(base_url=context.Host if context else None, timeout=600)
+    except docker.errors.DockerException as error:
+        raise Unreachable(
+            "the Docker engine does not answer", str(error)[:200], "start it; `imgctl doctor`"
+        ) from error
+
+
+def _has_base(client: Any, diff_ids: Sequence[str]) -> bool:
+    """Whether some image in the engine begins with these layers."""
+    for image in client.api.images(quiet=True):
+        layers = _layers(client, image)
+        if layers[: len(diff_ids)] == list(diff_ids):
+            return True
+    return False
+
+
+def _loaded(client: Any, record: BuildRecord, diff_ids: Sequence[str]) -> bool:
+    return _layers(client, record.name) == list(diff_ids)
+
+
+def _layers(client: Any, name: str) -> list[str]:
+    import docker
+
+    try:
+        return list(client.api.inspect_image(name)["RootFS"].get("Layers") or [])
+    except docker.errors.APIError:
+        return []
+
+
+def _path(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _member(name: str, data: bytes) -> Iterator[bytes]:
+    yield _header(name, len(data))
+    yield data
+    yield bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    return info.tobuf(tarfile.PAX_FORMAT)
