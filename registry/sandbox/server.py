@@ -1,0 +1,68 @@
+"""Running an ASGI application on a loopback port, in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from registry.errors import ImgctlError
+
+_START_LIMIT = 10.0  # seconds
+
+
+@contextmanager
+def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve app on 127.0.0.1 while the block runs; yields `127.0.0.1:PORT`.
+
+    port: 0 takes any free one. Raises ImgctlError when the port is taken.
+    """
+    listener = _listen(port)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        _wait(server, thread)
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(5)
+        listener.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise ImgctlError(
+            f"cannot listen on port {port}",
+            (error.strerror or "").lower(),
+            "choose another port, or end what uses it",
+        ) from error
+    return listener
+
+
+def _wait(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_LIMIT
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise ImgctlError("the sandbox registry did not start")
+        time.sleep(0.005)
