@@ -16,8 +16,9 @@ from builder.engines.direct import DirectEngine, WheelLayer
 from builder.engines.image import BuiltImage, Engine
 from builder.engines.select import choose_engine
 from builder.plan import BuildPlan
-from builder.planning import Request, Workshop
+from builder.planning import Workshop
 from builder.record import BuildRecord, record_of
+from builder.request import Request
 from registry.errors import ImgctlError
 from registry.layout import LayoutStore
 from registry.oci import Descriptor

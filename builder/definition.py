@@ -21,6 +21,8 @@ class FileEntry:
 
     source: absolute path on this machine. relative: its path in the build context, `/`-separated.
     target: absolute path in the image. mode: permission bits. uid, gid: numeric owner.
+    tree, tree_target: the folder it came with, in the context and in the image; empty for a file
+    named by itself.
     """
 
     source: Path = field(compare=False)
@@ -29,6 +31,8 @@ class FileEntry:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    tree: str = ""
+    tree_target: str = ""
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def _env(fields: Fields) -> tuple[tuple[str, str], ...]:
     for key in env.names():
         if not _ENV.fullmatch(key):
             raise env.wrong(key, "cannot be the name of a variable", "letters, digits and '_'")
-    return tuple((key, env.text(key)) for key in sorted(env.names()))
+    return tuple((key, env.line(key)) for key in sorted(env.names()))
 
 
 def _workload(fields: Fields) -> Workload:

@@ -28,6 +28,8 @@ SYMLINKS = {
     "/libx32": "/usr/libx32",
 }
 KERNEL = ("/proc", "/sys", "/dev")
+STICKY = ("/tmp", "/var/tmp")  # noqa: S108 - refused as targets
+EXPANDED = frozenset("$*?[]\\<>\"'`{}")
 MOST_ID = 2**32 - 2
 
 _MODE = re.compile(r"0?[0-7]{3,4}")
@@ -74,6 +76,9 @@ def _tree(
     where: str,
 ) -> list[FileEntry]:
     root = directory.resolve()
+    tree = folder.relative_to(root).as_posix()
+    if tree == ".":
+        raise BadInput(f"{where}: source '.' is the whole definition", "", "name a folder in it")
     found = []
     for path in sorted(folder.rglob("*")):
         real = path.resolve()
@@ -86,8 +91,9 @@ def _tree(
         _check_regular(path, where)
         below = path.relative_to(folder).as_posix()
         relative = path.relative_to(root).as_posix()
-        place = _target(f"{target.rstrip('/')}/{below}", where)
-        found.append(FileEntry(path, relative, place, _bits(path, mode), *owner))
+        _plain(relative, where)
+        place = _target(f"{target}/{below}", where)
+        found.append(FileEntry(path, relative, place, _bits(path, mode), *owner, tree, target))
     if not found:
         raise BadInput(f"{where}: the folder {folder.name} is empty")
     return found
@@ -102,6 +108,7 @@ def _source(text: str, directory: Path, where: str) -> Path:
             "",
             "give a path below it, without '..'",
         )
+    _plain(text, where)
     path = directory.resolve() / text
     try:
         real = path.resolve(strict=True)
@@ -150,7 +157,26 @@ def _target(text: str, where: str) -> str:
     for folder in KERNEL:
         if text == folder or text.startswith(f"{folder}/"):
             raise BadInput(f"{where}: target {text!r:.80} lies in {folder}, which the kernel fills")
+    for folder in STICKY:
+        if text.startswith(f"{folder}/"):
+            raise BadInput(
+                f"{where}: target {text!r:.80} lies in {folder}",
+                f"the layer would carry {folder} too, and take its mode 1777 away",
+                "put the file under /opt or /home",
+            )
+    _plain(text, where)
     return text
+
+
+def _plain(path: str, where: str) -> None:
+    """Refuse what BuildKit expands in the paths of a COPY."""
+    found = next((char for char in path if char in EXPANDED), None)
+    if found is not None:
+        raise BadInput(
+            f"{where}: the path {path!r:.80} holds {found!r}",
+            "COPY gives it a meaning of its own",
+            "rename the file",
+        )
 
 
 def _mode(value: Any, where: str) -> int | None:

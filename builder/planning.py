@@ -8,31 +8,16 @@ from pathlib import Path
 
 from builder import bases, dockerfile, recipe
 from builder.base_image import Mirror, RemoteBase, read_base
-from builder.definition import ImageDefinition
 from builder.engines.buildx import BuildxOptions
 from builder.engines.select import Builder, Wanted, inspect_builder
 from builder.instructions import final_stage, parse
 from builder.matrix import L4TRelease, Matrix
 from builder.plan import BuildPlan, Choices, make_plan
+from builder.request import Request, resolve_base
 from builder.stage import needs_buildx
 from registry.client import RegistryClient
-from registry.errors import BadInput
 from registry.progress import Progress
 from registry.store import Store
-
-
-@dataclass(frozen=True)
-class Request:
-    """One image for one release. family: of the base, None for the definition's own choice."""
-
-    definition: ImageDefinition
-    release: L4TRelease
-    family: str | None = None
-
-    @property
-    def name(self) -> str:
-        """`mnist for r35.2.1`."""
-        return f"{self.definition.name} for {self.release.name}"
 
 
 @dataclass(frozen=True)
@@ -123,27 +108,3 @@ class Workshop:
         wanted = self.settings.engine
         direct = wanted == "direct" or (wanted == "auto" and not self.builder().usable)
         return bare if direct else None
-
-
-def resolve_base(matrix: Matrix, request: Request, target: L4TRelease | None) -> bases.BaseImage:
-    """The base for a request, checked against the devices' release.
-
-    Raises BadInput when the definition cannot be built on the family, Refused when no base fits
-    or the result could not run on the target.
-    """
-    definition, release = request.definition, request.release
-    if request.family is None:
-        base = bases.choose_base(matrix, release, definition.bases, definition.framework)
-    else:
-        matrix.family(request.family)
-        if request.family not in definition.bases:
-            raise BadInput(
-                f"{definition.name} is not made for the base {request.family}",
-                f"its definition allows {', '.join(definition.bases)}",
-                f"add it to `bases` in {definition.directory}/image.yaml",
-            )
-        base = bases.resolve(matrix, release, request.family, definition.framework)
-    refusal = bases.check_host(matrix, base, target or release)
-    if refusal is not None:
-        raise refusal
-    return base

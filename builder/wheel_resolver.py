@@ -9,17 +9,21 @@ pip.pypa.io/en/stable/reference/installation-report), entries that only packages
 canonical names; the base has them) asked for are taken out of it.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
-def canonical(name):  # type: ignore[no-untyped-def]
+def canonical(name: str) -> str:
     """A distribution's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def wanted(report, held, requirement):  # type: ignore[no-untyped-def]
+def wanted(report: dict[str, Any], held: set[str], requirement: Callable[[str], Any]) -> set[str]:
     """The canonical names that the requested packages lead to without passing through held."""
     entries = {canonical(item["metadata"]["name"]): item for item in report["install"]}
     waiting = [
@@ -28,7 +32,7 @@ def wanted(report, held, requirement):  # type: ignore[no-untyped-def]
         if item["requested"]
         for extra in ["", *item.get("requested_extras", [])]
     ]
-    seen = set()
+    seen: set[tuple[str, str]] = set()
     while waiting:
         name, extra = waiting.pop()
         if (name, extra) in seen or name in held or name not in entries:
@@ -41,7 +45,7 @@ def wanted(report, held, requirement):  # type: ignore[no-untyped-def]
     return {name for name, _ in seen}
 
 
-def main():  # type: ignore[no-untyped-def]
+def main() -> None:
     """Resolve, then thin the report out; exits with pip's status."""
     from pip._internal.cli.main import main as pip
     from pip._vendor.packaging import markers

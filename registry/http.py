@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from registry.early import WatchfulTransport
 from registry.errors import BadInput, RegistryError, Unreachable
 from registry.proxies import Proxies
 from registry.tls import explain_tls
@@ -203,11 +204,9 @@ class Connections:
         verify = self._tls(url.netloc) if url.scheme == "https" else False
         try:
             return httpx.Client(
-                verify=verify,
-                proxy=proxy,
+                transport=WatchfulTransport(verify, proxy, _POOL),
                 trust_env=False,
                 cookies=_NoCookies(),
-                limits=_POOL,
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:

@@ -9,12 +9,12 @@ one sent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from registry.errors import ImgctlError, NotFound, Unreachable
+from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.progress import SILENT, Progress
 from registry.store import Store
@@ -111,6 +111,7 @@ class Job:
     progress: Progress
     before_sending: Callable[[int], None]
     stop: threading.Event
+    dry_run: bool = False
 
 
 def copy(
@@ -126,12 +127,46 @@ def copy(
 ) -> CopyResult:
     """Copy the image or index at reference; under target_reference, else under the same one.
 
-    origins: where blobs that the source lacks may be had (the base of a sparse layout); those on
-    the target's host are mounted. before_sending: called once with the bytes that have to be
-    sent, before any of them is; may raise (a quota). Raises NotFound when a manifest or blob is
-    nowhere to be had, and whatever the stores raise; no tag has moved then.
+    The other arguments are send()'s. Raises NotFound when a manifest or blob is nowhere to be
+    had, and whatever the stores raise; no tag has moved then.
     """
     wanted = target_reference or reference
+    root = choose(source, reference, options.platform)
+    already = target.manifest_descriptor(wanted)
+    unchanged = already is not None and already.digest == root.digest
+    tally = Tally()
+    if not unchanged or options.referrers:
+        tally = send(
+            source,
+            target,
+            root,
+            None if unchanged else wanted,
+            options=options,
+            origins=origins,
+            progress=progress,
+            before_sending=before_sending,
+        )
+    return CopyResult(root.descriptor, tally, unchanged)
+
+
+def send(
+    source: Store,
+    target: Store,
+    root: Document,
+    wanted: str | None,
+    *,
+    options: CopyOptions = CopyOptions(),
+    origins: Sequence[Origin] = (),
+    progress: Progress = SILENT,
+    before_sending: Callable[[int], None] = lambda missing: None,
+) -> Tally:
+    """Bring a document and all below it into the target, then name it.
+
+    wanted: the tag or digest to put it under; None when the target has it, and only referrers
+    are to follow. origins: where blobs that the source lacks may be had (the base of a sparse
+    layout); those on the target's host are mounted. before_sending: called with the bytes that
+    have to be sent, before any of them is; may raise (a quota).
+    """
     job = Job(
         source,
         target,
@@ -141,19 +176,33 @@ def copy(
         before_sending,
         threading.Event(),
     )
-    root = choose(source, reference, options.platform)
-    already = target.manifest_descriptor(wanted)
-    unchanged = already is not None and already.digest == root.digest
     tally = Tally()
-    if not unchanged:
+    if wanted is not None:
         tally += _copy_blobs_and_children(job, root)
     if options.referrers:
-        if not unchanged:
-            target.put_manifest(root, root.digest)
+        # By digest first: signatures are there before the tag that is checked against them.
+        _put(job, root, root.digest)
         tally += _copy_referrers(job, root)
-    if not unchanged:
-        target.put_manifest(root, wanted)
-    return CopyResult(root.descriptor, tally, unchanged)
+    if wanted is not None:
+        _put(job, root, wanted)
+    return tally
+
+
+def estimate(
+    source: Store, target: Store, root: Document, *, origins: Sequence[Origin] = ()
+) -> Tally:
+    """What send() would do, found out without changing anything; mounts are taken to succeed."""
+    job = Job(
+        source,
+        target,
+        (Origin(source), *origins),
+        CopyOptions(),
+        SILENT,
+        lambda missing: None,
+        threading.Event(),
+        dry_run=True,
+    )
+    return _copy_blobs_and_children(job, root)
 
 
 def choose(source: Store, reference: str, platform: Platform | None) -> Document:
@@ -178,11 +227,25 @@ def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
         for blob in document.blobs():
             if not blob.is_foreign:
                 unique.setdefault(blob.digest, blob)
-    tally = copy_blobs(job, list(unique.values()), small)
+    tally = _copy_blobs(job, list(unique.values()), small)
     for document in documents:
-        if document.digest != root.digest:
-            job.target.put_manifest(document)
+        if document.digest != root.digest and not job.dry_run:
+            _put(job, document, None)
     return tally
+
+
+def _put(job: Job, document: Document, reference: str | None) -> None:
+    """Store a manifest; blobs that vanished meanwhile (a garbage collection) are sent again."""
+    try:
+        job.target.put_manifest(document, reference)
+    except MissingBlobs as error:
+        again = [blob for blob in document.blobs() if blob.digest in error.digests]
+        if not again or any(blob.is_foreign for blob in again):
+            raise
+        for blob in again:
+            job.progress.start(blob.digest, label(blob), blob.size)
+            _send(job, blob)
+        job.target.put_manifest(document, reference)
 
 
 def _children_first(source: Store, document: Document, seen: set[str]) -> Iterator[Document]:
@@ -203,7 +266,7 @@ def _children_first(source: Store, document: Document, seen: set[str]) -> Iterat
     yield document
 
 
-def copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: Iterable[str] = ()) -> Tally:
+def _copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: set[str]) -> Tally:
     """Bring blobs into the target: first find out what is missing, then send that.
 
     likely_new: digests not worth asking for. Order of sending: the largest first, so that no
@@ -211,15 +274,16 @@ def copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: Iterable[str] 
     """
     if same_place(job.source, job.target):
         return Tally(present=len(blobs), present_bytes=sum(blob.size for blob in blobs))
-    new = frozenset(likely_new)
     probes = work(
-        lambda blob: _probe(job, blob, blob.digest in new),
+        lambda blob: _probe(job, blob, blob.digest in likely_new),
         blobs,
         2 * job.options.concurrency,
         job.stop,
     )
     missing = [blob for blob, tally in zip(blobs, probes, strict=True) if tally.sent]
     missing.sort(key=lambda blob: -blob.size)
+    if job.dry_run:
+        return sum(probes, Tally())
     if missing:
         job.before_sending(sum(blob.size for blob in missing))
     for blob in missing:
@@ -239,7 +303,7 @@ def _probe(job: Job, blob: Descriptor, likely_new: bool) -> Tally:
         if any(name == target.name for name in neighbours):
             return present
         # No question before a mount: it tells as much, and is likely to be the last request.
-        if any(target.mount_blob(blob, name) for name in neighbours):
+        if any(job.dry_run or target.mount_blob(blob, name) for name in neighbours):
             return Tally(mounted=1, mounted_bytes=blob.size)
     if ask and target.blob_exists(blob.digest):
         return present
@@ -335,7 +399,7 @@ def _copy_referrers(job: Job, subject: Document) -> Tally:
             waiting.append(found)
             if job.target.manifest_descriptor(found.digest) is None:
                 tally += _copy_blobs_and_children(job, found)
-                job.target.put_manifest(found)
+                _put(job, found, None)
         for child in document.manifests:
             if child.digest not in seen:
                 seen.add(child.digest)
@@ -356,7 +420,7 @@ def _copy_signature_tags(job: Job, digest: str) -> Tally:
         already = job.target.manifest_descriptor(tag)
         if already is None or already.digest != document.digest:
             tally += _copy_blobs_and_children(plain, document)
-            job.target.put_manifest(document, tag)
+            _put(job, document, tag)
     return tally
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from builder.definition import ImageDefinition
     from builder.matrix import Matrix
     from builder.plan import BuildPlan, Choices
-    from builder.planning import Request, Settings, Workshop
+    from builder.planning import Settings, Workshop
+    from builder.request import Request
 
 # RFC 3339 has four digits for the year.
 _LAST_SECOND = 253402300799
@@ -100,7 +101,7 @@ def _requests(
     family: str | None,
 ) -> list[Request]:
     from builder.definition import catalogue, find
-    from builder.planning import Request
+    from builder.request import Request
     from imgctl.catalogue import image_roots
 
     if every and names:

@@ -347,6 +347,21 @@ def test_a_limit_met_is_kept_in_mind(page: bytes) -> None:
         repository.push_blob(LAYER, Source())
 
 
+def test_an_answer_that_comes_early_ends_the_sending() -> None:
+    """nginx answers 413 on seeing the headers, and lets a client send on in vain."""
+    large = Descriptor(OCI_LAYER_GZIP, LAYER.digest, 1 << 30)
+
+    @contextmanager
+    def gigabyte() -> Iterator[Iterator[bytes]]:
+        yield (bytes(1 << 20) for _ in range(1 << 10))
+
+    refused = Entry("PUT", "/up/1", status=403, content=errors("DENIED", "no"), unread=True)
+    with serve(begin(), refused) as server, client_for() as client:
+        with pytest.raises(Unauthorized):
+            client.repository(server.host, "p/r").push_blob(large, gigabyte)
+        assert client.bytes_sent < 64 << 20
+
+
 def test_pieces_still_too_large_are_halved() -> None:
     too_large = Entry("PATCH", "/up/1", STATE, {"content-length": str(160_000)}, status=413)
     entries = (begin(1), too_large, *pieces(80_000))

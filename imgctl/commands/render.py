@@ -1,0 +1,42 @@
+"""`imgctl render`: the Dockerfile an image is built from."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="render")
+@click.argument("image")
+@click.option("--l4t", metavar="RELEASE", required=True, help="r35.2.1, 35.2.1, jetpack-5.1, …")
+@click.option("--base", "family", metavar="FAMILY", help="Base family.  [default: the first fit]")
+@click.option("--target-l4t", metavar="RELEASE", help="What the device runs, if something else.")
+@click.option("--wheel-mirror", metavar="URL", help="Take wheels from here: URL/<file name>.")
+def command(
+    image: str,
+    l4t: str,
+    family: str | None,
+    target_l4t: str | None,
+    wheel_mirror: str | None,
+) -> None:
+    """Print the Dockerfile that builds IMAGE for an L4T release."""
+    from builder import recipe as recipes
+    from builder.definition import find
+    from builder.dockerfile import render
+    from builder.matrix import Matrix
+    from builder.request import Request, resolve_base
+    from imgctl.catalogue import image_roots, template_roots
+
+    definition = find(image, image_roots())
+    matrix = Matrix.load()
+    release = matrix.release(l4t)
+    if note := matrix.chosen(l4t):
+        click.echo(f"note: {note}", err=True)
+    target = matrix.release(target_l4t) if target_l4t else None
+    base = resolve_base(matrix, Request(definition, release, family), target)
+    recipe = recipes.find(matrix, release, definition.framework, base)
+    if wheel_mirror:
+        recipe = recipe.with_mirror(wheel_mirror)
+    for line in (base.reason, base.note, *recipe.notes):
+        if line:
+            click.echo(f"note: {line}", err=True)
+    click.echo(render(definition, release, base, recipe, template_roots()), nl=False)
