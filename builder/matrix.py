@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _L4T = re.compile(r"(?:l4t)?r?(\d{2}(?:\.\d{1,3}){0,2})")
 _JETPACK = re.compile(r"(?:jetpack|jp)?(\d(?:\.\d{1,3}){0,2}(?:dp|ea|rev\d)?)")
 
 
+@cache
 def number(version: str) -> Number:
     """`35.2.1` as (35, 2, 1). Raises ValueError for anything but up to three numbers."""
     if not _NUMBER.fullmatch(version):
@@ -256,8 +258,9 @@ class Matrix:
         return [f"jetpack-{name.replace(' ', '-').lower()}" for name in below[-1:] + above[:1]]
 
 
+@cache
 def read_data(name: str, folder: Path = DATA) -> Any:
-    """One data file, parsed by libyaml where PyYAML has it (ten times faster)."""
+    """One data file, parsed once, and by libyaml where PyYAML has it; not to be changed."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
