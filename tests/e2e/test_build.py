@@ -1,0 +1,193 @@
+"""`imgctl build` on a real engine: one image from both, reproducible, its base never pulled."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Imgctl
+from tests.e2e.support.images import TAG, Layout, built, write_image, write_template
+from tests.e2e.support.registries import RunningRegistry
+from tests.e2e.support.watched import Watched, watched
+
+MNIST = ("build", "mnist", "--l4t", "r35.2.1")
+PROBE = ("build", "probe", "--l4t", "r35.2.1", "--network", "host")
+# A graft reads a manifest and a config. NVIDIA's are about 8 kB each.
+SMALL = 20_000
+
+
+@pytest.fixture
+def base(base_image: RunningRegistry) -> Iterator[Watched]:
+    """The registry with the bases, watched."""
+    with watched(base_image.host) as pane:
+        yield pane
+
+
+def write_probe(folder: Path) -> None:
+    """An image whose Dockerfile has steps that run: one writes what machine it ran on."""
+    write_image(folder, "probe", {"hello.txt": b"hello\n"}, env={"PROBE": "yes"})
+    write_template(
+        folder,
+        "l4t-base",
+        "RUN mkdir -p /opt/facts && uname -m > /opt/facts/machine \\",
+        "    && umask > /opt/facts/umask && ln -s machine /opt/facts/link",
+        "RUN chown 1000:44 /opt/facts/umask && rm /etc/issue.net",
+    )
+
+
+@pytest.mark.parametrize("engine_name", ["direct", "buildx"])
+def test_mnist_is_built_without_reading_a_layer_of_its_base(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path, engine_name: str
+) -> None:
+    done = imgctl(*MNIST, "--base-mirror", base.host, "--engine", engine_name, "--no-cache")
+    done.check()
+    layout = built(tmp_path)
+    assert layout.manifest["layers"][0]["digest"] not in base.blobs()
+    assert 0 < base.bytes_sent < SMALL
+    assert layout.config["architecture"] == "arm64"
+    assert layout.config["config"]["Cmd"] == ["python3", "/home/pytorch-mnist.py"]
+    record = json.loads((layout.path / "build.json").read_text())
+    assert record["engine"] == engine_name
+    assert record["sparse"] is True
+
+
+def test_both_engines_make_the_same_image(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    files = {"run.sh": b"#!/bin/sh\necho hi\n", "config.json": b"{}", "empty": b""}
+    home = write_image(tmp_path, "app", files, env={"A": "1 $HOME", "PATH": "/opt/app:/bin"})
+    text = (home / "image.yaml").read_text()
+    owned = text.replace("target: /opt/app/run.sh", "target: /opt/app/run.sh\n  mode: '0755'")
+    owned = owned.replace("target: /opt/app/empty", "target: /data/deep/empty\n  owner: '1000:44'")
+    (home / "image.yaml").write_text(owned)
+    layouts: list[Layout] = []
+    for name in ("direct", "buildx"):
+        imgctl("build", "app", "--l4t", "r35.2.1", "--base-mirror", base.host, "--engine", name,
+               "--no-cache", "--dist", f"{name}/dist").check()  # fmt: skip
+        layouts.append(built(tmp_path / name, "app"))
+    direct, buildx = layouts
+    made = len(direct.manifest["layers"])
+    assert made == 1 + len(files)
+    for layer in range(1, made):
+        assert direct.files(layer) == buildx.files(layer)
+    contents = {
+        path: entry for layer in range(1, made) for path, entry in direct.files(layer).items()
+    }
+    assert contents["opt/app/run.sh"] == ("0", 0o755, 0, 0, files["run.sh"])
+    assert contents["data/deep/empty"] == ("0", 0o644, 1000, 44, b"")
+    assert direct.config == buildx.config
+    assert direct.manifest == buildx.manifest
+    assert direct.digest == buildx.digest
+
+
+def test_a_dockerfile_with_run_is_built_in_full_on_aarch64(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_probe(tmp_path)
+    done = imgctl(*PROBE, "--base-mirror", base.host, "--no-cache").check()
+    assert "buildx" in done.stdout
+    layout = built(tmp_path, "probe")
+    first, second, files = (layout.files(layer) for layer in (1, 2, 3))
+    assert first["opt/facts/machine"] == ("0", 0o644, 0, 0, b"aarch64\n")
+    assert first["opt/facts/link"][::4] == ("2", b"machine")
+    assert second["opt/facts/umask"][2:4] == (1000, 44)
+    assert "etc/.wh.issue.net" in second
+    assert files["opt/probe/hello.txt"] == ("0", 0o644, 0, 0, b"hello\n")
+    assert "PROBE=yes" in layout.config["config"]["Env"]
+    assert layout.config["architecture"] == "arm64"
+
+
+def test_the_direct_engine_refuses_what_has_to_run_and_says_what_to_do(
+    base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_probe(tmp_path)
+    done = imgctl(*PROBE, "--base-mirror", base.host, "--engine", "direct")
+    assert done.code == 1
+    assert "RUN" in done.stderr
+    assert "--engine buildx" in done.stderr
+    assert not (tmp_path / "dist" / "probe").exists()
+
+
+@pytest.mark.parametrize("engine_name", ["direct", "buildx", "full"])
+def test_the_same_plan_gives_the_same_digest_anywhere_and_at_any_time(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path, engine_name: str
+) -> None:
+    digests = set()
+    for number, umask in enumerate((0o022, 0o077)):
+        folder = tmp_path / f"somewhere-{number}" / ("deep" * number)
+        folder.mkdir(parents=True)
+        before = os.umask(umask)
+        try:
+            if engine_name == "full":
+                write_probe(folder)
+            else:
+                write_image(folder, "probe", {"a.txt": b"a", "b.txt": b"b"})
+            used = "direct" if engine_name == "direct" else "buildx"
+            arguments = (*PROBE, "--base-mirror", base.host, "--engine", used, "--no-cache")
+            done = imgctl(*arguments, cwd=folder)
+        finally:
+            os.umask(before)
+        done.check()
+        digests.add(built(folder, "probe").digest)
+        # Dates in a tar are whole seconds: the second build is in another one.
+        time.sleep(1.1 * (1 - number))
+    assert len(digests) == 1
+
+
+def test_a_plan_that_was_built_is_up_to_date_in_half_a_second(
+    base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    arguments = (*MNIST, "--base-mirror", base.host, "--engine", "direct")
+    imgctl(*arguments).check()
+    before = (built(tmp_path).path / "build.json").stat().st_mtime_ns
+    began = time.monotonic()
+    # Bytecode is kept, as it is wherever imgctl is installed.
+    done = imgctl(*arguments, env={"PYTHONDONTWRITEBYTECODE": ""}).check()
+    seconds = time.monotonic() - began
+    assert "up to date" in done.stdout
+    assert (built(tmp_path).path / "build.json").stat().st_mtime_ns == before
+    assert seconds < 0.5
+
+
+def test_a_damaged_result_is_built_again(base: Watched, imgctl: Imgctl, tmp_path: Path) -> None:
+    arguments = (*MNIST, "--base-mirror", base.host, "--engine", "direct")
+    imgctl(*arguments).check()
+    layout = built(tmp_path)
+    digest = layout.digest
+    path = layout.path / "blobs" / layout.manifest["layers"][-1]["digest"].replace(":", "/")
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert "up to date" not in imgctl(*arguments).check().stdout
+    assert built(tmp_path).digest == digest
+    assert built(tmp_path).files()["home/pytorch-mnist.py"][0] == "0"
+
+
+def test_dry_run_prints_the_plan_and_builds_nothing(
+    base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    arguments = (*MNIST, "--base-mirror", base.host, "--dry-run")
+    text = imgctl(*arguments).check().stdout
+    assert f"mnist:{TAG}" in text
+    assert "COPY --link" in text
+    plan = json.loads(imgctl(*arguments, "--format", "json").check().stdout)
+    assert plan["plan"] in text
+    assert plan["base"]["reference"] == "nvcr.io/nvidia/l4t-pytorch:r35.2.1-pth2.0-py3"
+    assert not (tmp_path / "dist").exists()
+
+
+def test_json_gives_the_record_that_lies_beside_the_layout(
+    base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    arguments = (*MNIST, "--base-mirror", base.host, "--engine", "direct", "--format", "json")
+    shown = json.loads(imgctl(*arguments).check().stdout)
+    saved = json.loads((built(tmp_path).path / "build.json").read_text())
+    assert shown.items() >= saved.items()
+    assert shown["digest"] == built(tmp_path).digest
+    assert shown["base"]["sources"][0] == {
+        "host": base.host,
+        "repository": "nvidia/l4t-pytorch",
+    }
