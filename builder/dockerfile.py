@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def render(
     """
     import jinja2
 
-    environment = _environment(template_roots)
+    environment = _environment(tuple(template_roots))
     values = {
         "image": definition,
         "release": release,
@@ -111,7 +112,8 @@ def copies(files: Sequence[FileEntry]) -> tuple[CopyStep, ...]:
     return tuple(steps)
 
 
-def _environment(roots: Sequence[Path]) -> jinja2.Environment:
+@lru_cache(maxsize=2)  # holds compiled templates, which cost more than rendering them
+def _environment(roots: tuple[Path, ...]) -> jinja2.Environment:
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
