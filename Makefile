@@ -29,7 +29,7 @@ engine:  ## Install and start the real engine, emulation and tools (root, Debian
 	scripts/engine.sh install
 	scripts/engine.sh up
 
-e2e: $(VENV)/.dev $(VENV)/.torch engine  ## The pipeline against a real engine, registry and emulation
+e2e: $(VENV)/.dev engine  ## The pipeline against a real engine, registry and emulation
 	eval "$$(scripts/engine.sh env)" && $(BIN)/pytest -q tests/e2e
 
 bench: $(VENV)/.dev engine  ## Measure side by side with peers; writes docs/benchmarks.md

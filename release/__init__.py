@@ -1,0 +1,1 @@
+"""From a commit to a release that anyone can verify and nobody can move."""
