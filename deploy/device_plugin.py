@@ -12,8 +12,8 @@ from typing import Any
 
 import semver
 
-from deploy.manifests import EDGE_ROLE, GPU_RESOURCE, RUNTIME_CLASS, Object, runtime_class
-from deploy.workload import KUBEEDGE, KUBELET, TARGETS
+from deploy.manifests import EDGE_ROLE, RUNTIME_CLASS, Object, runtime_class
+from deploy.workload import GPU_RESOURCE, KUBEEDGE, KUBELET, TARGETS
 from deploy.yaml_text import to_yaml
 from registry.errors import BadInput, Refused
 

@@ -14,7 +14,6 @@ from deploy.workload import KUBELET, Workload
 from registry.errors import BadInput
 
 KINDS = ("pod", "deployment", "job", "daemonset")
-GPU_RESOURCE = "nvidia.com/gpu"
 EDGE_ROLE = "node-role.kubernetes.io/edge"
 RUNTIME_CLASS = "nvidia"
 
@@ -42,7 +41,8 @@ def warnings(workload: Workload, kinds: Sequence[str]) -> list[str]:
         )
     if workload.gpus > 1:
         found.append(
-            f"a Jetson offers one {GPU_RESOURCE}: a pod that asks for {workload.gpus} stays Pending"
+            f"a Jetson offers one {workload.gpu_resource}: a pod that asks for {workload.gpus}"
+            " stays Pending"
         )
     if workload.shared and not workload.memory:
         found.append(
@@ -73,7 +73,10 @@ def pod(workload: Workload) -> Object:
 
 
 def deployment(workload: Workload) -> Object:
-    """A Deployment with the usual rolling update of a quarter at a time."""
+    """A Deployment with the usual rolling update of a quarter at a time.
+
+    Pods that hold a whole GPU are replaced old before new.
+    """
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -81,13 +84,17 @@ def deployment(workload: Workload) -> Object:
         "spec": {
             "replicas": workload.replicas,
             "selector": {"matchLabels": _selector(workload)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"},
-            },
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(workload)},
             "template": _template(workload),
         },
     }
+
+
+def _rolling_update(workload: Workload) -> Object:
+    if workload.gpus and not workload.shared:
+        # A surge pod would wait for ever for the GPU that the pod it replaces holds.
+        return {"maxUnavailable": 1, "maxSurge": 0}
+    return {"maxUnavailable": "25%", "maxSurge": "25%"}
 
 
 def job(workload: Workload) -> Object:
@@ -187,7 +194,7 @@ def _container(workload: Workload) -> Object:
         container["env"] = [{"name": key, "value": value} for key, value in workload.env]
     limits = {"memory": workload.memory} if workload.memory else {}
     if workload.gpus:
-        limits[GPU_RESOURCE] = str(workload.gpus)
+        limits[workload.gpu_resource] = str(workload.gpus)
     if limits:
         container["resources"] = {"limits": limits}
     if workload.mounts:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from deploy.manifests import Object
+from deploy.manifests import Object, manifests
+from deploy.workload import Workload, from_record
 from deploy.yaml_text import to_yaml
 
 KUSTOMIZATION = "kustomization.yaml"
@@ -25,7 +27,8 @@ def write_folder(objects: Sequence[Object], folder: Path, *, as_json: bool = Fal
         ending = "json" if as_json else "yaml"
         path = folder / f"{item['metadata']['name']}-{item['kind'].lower()}.{ending}"
         text = json.dumps(item, indent=2, ensure_ascii=False) + "\n" if as_json else to_yaml([item])
-        replace_text(path, text)
+        # A Secret is for its owner's eyes.
+        replace_text(path, text, 0o600 if item["kind"] == "Secret" else 0o644)
         written.append(path)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -36,13 +39,27 @@ def write_folder(objects: Sequence[Object], folder: Path, *, as_json: bool = Fal
     return [*written, folder / KUSTOMIZATION]
 
 
-def replace_text(path: Path, text: str) -> None:
+def write_matching(record: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write pod.yaml and deployment.yaml for a push record beside it; return their paths.
+
+    record: the JSON object of push.json. Raises BadInput when it is none.
+    """
+    workload = Workload(**from_record(record))
+    written = []
+    for kind in ("pod", "deployment"):
+        path = folder / f"{kind}.yaml"
+        replace_text(path, to_yaml(manifests(workload, [kind])))
+        written.append(path)
+    return written
+
+
+def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file aside and rename it into place."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

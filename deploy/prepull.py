@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from deploy.manifests import Object
-from deploy.names import check_label, check_subdomain, label_value
+from deploy.names import check_label, check_label_name, check_subdomain, label_value
 from registry.errors import BadInput
 from registry.reference import Reference
 
@@ -27,6 +27,7 @@ class Prepull:
 
     size: compressed bytes a node without any layer must fetch. link: bytes per second to a node.
     nodes, selector: exactly one of them. secret: `namespace/name` of a prepull Secret, or empty.
+    check_disk: skip nodes whose root file system is over 80 % full.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Prepull:
     secret: str = ""
     concurrency: int = 2
     retries: int = 2
+    check_disk: bool = True
     api_version: str = "v1alpha2"
 
     def __post_init__(self) -> None:
@@ -49,6 +51,10 @@ class Prepull:
                 "",
                 "give --node NAME (repeatable) or --selector KEY=VALUE",
             )
+        if self.secret:
+            namespace, _, name = self.secret.partition("/")
+            check_label_name(namespace, "namespace")
+            check_subdomain(name, "secret name")
         for node in self.nodes:
             check_subdomain(node, "node name")
         for key, value in self.selector:
@@ -98,8 +104,9 @@ def prepull_job(prepull: Prepull) -> Object:
         template["nodeNames"] = list(prepull.nodes)
     else:
         template["labelSelector"] = {"matchLabels": dict(prepull.selector)}
+    if prepull.check_disk:
+        template["checkItems"] = ["disk"]
     template |= {
-        "checkItems": ["disk"],
         "failureTolerate": "0.3",
         "concurrency": prepull.concurrency,
         "timeoutSeconds": prepull.timeout,

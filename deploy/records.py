@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from registry.reference import Reference, check_host
 
 PUSH_FILE = "push.json"
 BUILD_FILE = "build.json"
+VERSION_LABEL = "org.opencontainers.image.version"
+DESCRIPTION_LABEL = "org.opencontainers.image.description"
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,35 @@ def read_record(path: Path) -> dict[str, Any]:
     return value
 
 
-def from_reference(image: Reference) -> dict[str, Any]:
-    """Workload arguments for an image nothing is recorded about: its name and its digest."""
+def from_reference(image: Reference, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Workload arguments for an image without a record here: its name, its digest, its labels.
+
+    labels: those of the image's config; imgctl's own builds say there what they are.
+    """
     name = image.repository.rsplit("/", 1)[-1].replace("_", "-").replace(".", "-")
-    return {"name": name, "image": image}
+    return {
+        "name": name,
+        "image": image,
+        "version": labels.get(VERSION_LABEL, ""),
+        "l4t": labels.get("io.imgctl.l4t", ""),
+    }
+
+
+def labels_of(found: Found) -> Mapping[str, str]:
+    """The image's labels: a push record leaves them to the build record beside it."""
+    labels = found.record.get("labels")
+    beside = found.path.parent / BUILD_FILE if found.path else None
+    if labels is None and beside and beside.is_file():
+        labels = read_record(beside).get("labels")
+    return labels if isinstance(labels, dict) else {}
 
 
 def _record_path(text: str, dist: Path) -> Path:
     given = Path(text)
     if given.is_file():
         return given
-    if given.is_dir() and any((given / name).is_file() for name in (PUSH_FILE, BUILD_FILE)):
-        return _best(given)
+    if given.is_dir():
+        return _choose(given, given.name) if _builds(given) else _best(given)
     name, _, tag = text.partition(":")
     if not name or "/" in name or name in (".", ".."):
         raise BadInput(f"{text!r} is neither an image in {dist} nor a record")
@@ -77,20 +97,35 @@ def _record_path(text: str, dist: Path) -> Path:
         if not (folder / BUILD_FILE).is_file() and not (folder / PUSH_FILE).is_file():
             raise BadInput(f"{text} is not in {dist}", _offer(dist, name), "run `imgctl build`")
         return _best(folder)
-    built = sorted({path.parent for path in (dist / name).glob(f"*/{BUILD_FILE}")})
-    if not built:
+    if not _builds(dist / name):
         raise BadInput(f"no image {name!r} in {dist}", _offer(dist, ""), "run `imgctl build`")
-    pushed = [folder for folder in built if (folder / PUSH_FILE).is_file()]
-    candidates = pushed or built
+    return _choose(dist / name, name)
+
+
+def _builds(folder: Path) -> list[Path]:
+    return sorted({path.parent for path in folder.glob(f"*/{BUILD_FILE}")})
+
+
+def _choose(folder: Path, name: str) -> Path:
+    built = _builds(folder)
+    candidates = [item for item in built if (item / PUSH_FILE).is_file()] or built
     if len(candidates) > 1:
-        tags = ", ".join(folder.name for folder in candidates)
+        tags = ", ".join(item.name for item in candidates)
         raise BadInput(f"{name} is there for several releases", tags, f"write {name}:TAG")
     return _best(candidates[0])
 
 
 def _best(folder: Path) -> Path:
-    push = folder / PUSH_FILE
-    return push if push.is_file() else folder / BUILD_FILE
+    push, build = folder / PUSH_FILE, folder / BUILD_FILE
+    if not push.is_file():
+        if not build.is_file():
+            raise BadInput(f"{folder} holds no record", f"neither {PUSH_FILE} nor {BUILD_FILE}")
+        return build
+    # A record of an earlier push says nothing of the image that was built since.
+    rebuilt = build.is_file() and read_record(build).get("digest") != read_record(push).get(
+        "digest"
+    )
+    return build if rebuilt else push
 
 
 def _offer(dist: Path, name: str) -> str:
@@ -103,7 +138,7 @@ def _as_pushed(record: dict[str, Any], root: str, path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{record.get('image', path)} is built but not pushed",
             "a manifest needs the repository it will be pulled from",
-            "run `imgctl push`, or give --registry HOST (and --project)",
+            "run `imgctl push`; `imgctl manifests` also takes --harbor HOST",
         )
     host, _, project = root.partition("/")
     repository = "/".join(

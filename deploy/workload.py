@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ KUBEEDGE = "kubeedge"
 KUBELET = "kubelet"
 TARGETS = (KUBEEDGE, KUBELET)
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+GPU_RESOURCE = "nvidia.com/gpu"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -75,7 +76,8 @@ class Workload:
     """One image and how it runs; every kind of manifest is written from this.
 
     image: the reference with its digest (a tag is kept in an annotation only).
-    batch: the program ends by itself. gpus: nvidia.com/gpu limit, 0 for none.
+    batch: the program ends by itself. gpus: limit of gpu_resource, 0 for none. shared: the GPU is
+    time-sliced, so one of gpu_resource is a share.
     memory: limit as a Kubernetes quantity, or empty. identity: the build plan's digest, or empty.
     """
 
@@ -88,6 +90,7 @@ class Workload:
     env: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
     gpus: int = 0
+    gpu_resource: str = GPU_RESOURCE
     shared: bool = False
     memory: str = ""
     host_network: bool = False
@@ -129,6 +132,7 @@ class Workload:
             check_subdomain(self.pull_secret, "secret name")
         if self.memory:
             check_quantity(self.memory)
+        check_label(self.gpu_resource, "")
         for key, value in self.selector:
             check_label(key, value)
         for key, _ in self.env:
@@ -192,9 +196,14 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
             "gpus": int(workload.get("gpus", 0)),
             "host_network": bool(workload.get("host_network", False)),
             "command": tuple(record.get("command") or ()),
-            "version": str(record.get("version", "")),
+            "version": str(record.get("version") or _version(tags)),
             "l4t": str(record.get("l4t", "")),
             "identity": str(record.get("plan", "")),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("the record is not a push record", f"field {error}", "push again") from error
+
+
+def _version(tags: Sequence[str]) -> str:
+    """The image's version from the tag that names one build: `1.0.0-l4t-r35.2.1`."""
+    return next((tag.split("-l4t-")[0] for tag in tags if "-l4t-" in tag), "")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# Columns. A command or a description broken over lines is hard to read and to search for.
+WHOLE_LINES = 1 << 20
+
 
 def to_yaml(objects: Iterable[Mapping[str, Any]]) -> str:
     """One YAML stream of the objects, keys in the order they were written."""
@@ -25,7 +28,12 @@ def to_yaml(objects: Iterable[Mapping[str, Any]]) -> str:
     Plain.add_representer(str, Plain.represent_str)
     return "---\n".join(
         yaml.dump(
-            dict(item), Dumper=Plain, sort_keys=False, allow_unicode=True, default_flow_style=False
+            dict(item),
+            Dumper=Plain,
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=False,
+            width=WHOLE_LINES,
         )
         for item in objects
     )

@@ -6,14 +6,17 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deploy.manifests import KINDS
-from deploy.workload import KUBEEDGE, TARGETS, Mount, Toleration, Workload
+from deploy.workload import GPU_RESOURCE, KUBEEDGE, TARGETS, Mount, Toleration, Workload
 from imgctl.options import RegistryFlags
-from registry.errors import BadInput, CorruptContent, Refused
+from registry.errors import BadInput
+
+if TYPE_CHECKING:
+    from deploy.remote_image import RemoteImage
 
 Command = Callable[..., Any]
 
@@ -35,23 +38,32 @@ class WorkloadFlags:
         Raises BadInput or Refused; RegistryError when the image must be looked up and is not
         there.
         """
-        from deploy.records import find_record, from_reference, is_reference
+        from deploy.records import (
+            DESCRIPTION_LABEL,
+            find_record,
+            from_reference,
+            is_reference,
+            labels_of,
+        )
 
+        path: Path | None = None
         if is_reference(text):
-            arguments, record, path = (
-                from_reference(_pinned(text, registry, self.offline)),
-                {},
-                None,
-            )
+            remote = looked_up(text, registry, self.offline)
+            labels = remote.labels
+            arguments = from_reference(remote.image, labels)
+            # Nothing says whether its program ends; what is asked for does.
+            arguments["batch"] = not set(self.kinds) & {"deployment", "daemonset"}
         else:
             found = find_record(text, self.dist, self.root)
-            arguments, record, path = found.arguments, found.record, found.path
+            arguments, labels, path = found.arguments, labels_of(found), found.path
         arguments |= {key: value for key, value in self.given.items() if value not in (None, ())}
+        if self.given["shared"] and self.given["gpus"] is None:
+            arguments["gpus"] = 1
         if self.kubesphere:
-            description = str(record.get("description") or arguments["image"].name)
             arguments["annotations"] = {
                 "kubesphere.io/alias-name": str(arguments["name"]),
-                "kubesphere.io/description": description,
+                "kubesphere.io/description": labels.get(DESCRIPTION_LABEL)
+                or arguments["image"].name,
             }
         return Workload(**arguments), path
 
@@ -77,8 +89,8 @@ def workload_options(function: Command) -> Command:
     ) -> Any:
         own = {key: kwargs.pop(key) for key in _PLAIN}
         own |= {
-            "selector": tuple(_pair(item, "--selector") for item in selector),
-            "env": tuple(_pair(item, "--env") for item in env),
+            "selector": pairs(selector, "--selector"),
+            "env": pairs(env, "--env"),
             "mounts": tuple(Mount.parse(item) for item in volume),
             "tolerations": tuple(Toleration.parse(item) for item in toleration),
         }
@@ -94,7 +106,7 @@ def workload_options(function: Command) -> Command:
 
 
 _PLAIN = (
-    "name", "target", "args", "command", "gpus", "shared", "memory", "host_network",
+    "name", "target", "args", "command", "gpus", "gpu_resource", "shared", "memory", "host_network",
     "namespace", "replicas", "node", "pull_policy", "pull_secret",
 )  # fmt: skip
 
@@ -115,8 +127,11 @@ _OPTIONS = (
     click.option("--namespace", help="The namespace to run in."),
     click.option("--name", help="The workload's name.  [default: the image's]"),
     click.option("--replicas", type=int, help="Pods of a deployment.  [default: 1]"),
-    click.option("--gpu", "gpus", type=int, help="nvidia.com/gpu limit; 0 for none."),
-    click.option("--shared", is_flag=True, default=None, help="The GPU is time-sliced."),
+    click.option("--gpu", "gpus", type=int, help="GPUs to ask for, 0 for none."),
+    click.option("--shared", is_flag=True, default=None,
+                 help="The GPU is time-sliced: ask for one share of it."),
+    click.option("--gpu-resource", metavar="NAME", default=GPU_RESOURCE, show_default=True,
+                 help=f"Its name, {GPU_RESOURCE}.shared where the device plugin renames shares."),
     click.option("--memory", metavar="QUANTITY", help="Memory limit, like 4Gi."),
     click.option("--host-network/--no-host-network", default=None, help="Use the node's network."),
     click.option("--pull-policy", help="IfNotPresent, Always or Never."),
@@ -146,42 +161,25 @@ def _kinds(asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(split)
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput(f"{option} {text!r} has no '='", "", "write KEY=VALUE")
-    return key, value
+def pairs(texts: tuple[str, ...], option: str) -> tuple[tuple[str, str], ...]:
+    """Each `KEY=VALUE` of an option given several times, parted; raises BadInput."""
+    for text in texts:
+        if "=" not in text:
+            raise BadInput(f"{option} {text!r} has no '='", "", "write KEY=VALUE")
+    return tuple((text.partition("=")[0], text.partition("=")[2]) for text in texts)
 
 
-def _pinned(text: str, registry: RegistryFlags, offline: bool) -> Any:
-    """The reference with the digest of its arm64 manifest, checked in the registry."""
-    from registry.oci import Platform
+def looked_up(text: str, registry: RegistryFlags, offline: bool) -> RemoteImage:
+    """What the registry says of a reference; offline, only what the reference itself says."""
+    from deploy.remote_image import RemoteImage, look_up
     from registry.reference import Reference
 
     image = Reference.parse(text)
     if offline:
         if not image.digest:
             raise BadInput(f"{text} names no digest", "--offline", "write REPOSITORY@sha256:…")
-        return image
+        return RemoteImage(image, {}, 0)
     from registry.client import RegistryClient
 
     with RegistryClient(registry.options(image.host)) as client:
-        repository = client.repository(image.host, image.repository)
-        document = repository.manifest(image.target)
-        if document.is_index:
-            document = repository.manifest(document.choose(Platform()).digest)
-        found = _platform(repository.blob_bytes(document.config))
-    if not found.matches(Platform()):
-        raise Refused(f"{text} is for {found}", "a Jetson runs linux/arm64", "build it for arm64")
-    return image.with_digest(image.digest or document.digest)
-
-
-def _platform(config: bytes) -> Any:
-    import json
-
-    from registry.oci import Platform
-
-    try:
-        return Platform.from_json(json.loads(config))
-    except (ValueError, AttributeError) as error:
-        raise CorruptContent("the image's config is not JSON", str(error)[:120]) from error
+        return look_up(client, image)
