@@ -34,8 +34,9 @@ def docker_registry(
     readonly: bool = False,
     data: Path | None = None,
     port: int | None = None,
+    access_log: bool = False,
 ) -> Iterator[RunningRegistry]:
-    """Run docker-registry on loopback until the block ends."""
+    """Run docker-registry on loopback until the block ends; folder/registry.log is its log."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     root = data or folder / "data"
@@ -50,7 +51,7 @@ def docker_registry(
         storage["maintenance"] = {"readonly": {"enabled": True}}
     config = {
         "version": "0.1",
-        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "log": {"level": "error", "accesslog": {"disabled": not access_log}},
         "storage": storage,
         "http": http,
         **({"auth": auth} if auth else {}),
