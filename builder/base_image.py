@@ -18,6 +18,13 @@ from registry.oci import Document, Platform
 from registry.reference import Reference, check_host, check_repository
 from registry.store import Store
 
+_HINTS: tuple[tuple[type[RegistryError], str], ...] = (
+    (Unreachable, "--base-mirror HOST names another registry that has the base"),
+    (Unauthorized, ""),
+    (NotFound, "--base-mirror HOST names the registry; `imgctl l4t` lists NVIDIA's tags"),
+    (CorruptContent, "the registry or a proxy before it is at fault; try another --base-mirror"),
+)
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -58,7 +65,10 @@ class RemoteBase:
 
         Raises CorruptContent, and Refused when it is for another platform.
         """
-        raw = self.store.blob_bytes(self.manifest.config)
+        try:
+            raw = self.store.blob_bytes(self.manifest.config)
+        except RegistryError as error:
+            raise _explained(error, self.source) from error
         config = BaseConfig.parse(raw, self.manifest, str(self.source))
         if not config.platform.matches(self.platform):
             raise Refused(
@@ -95,14 +105,11 @@ def read_base(
 
 
 def _explained(error: RegistryError, source: Reference) -> RegistryError:
-    hints = {
-        Unreachable: "check the network, or name a registry that has it with --base-mirror HOST",
-        Unauthorized: f"log in: docker login {source.host}",
-        NotFound: "check --base-mirror; `imgctl l4t` lists the tags NVIDIA published",
-        CorruptContent: "the registry or a proxy before it is at fault; try another --base-mirror",
-    }
-    for kind, hint in hints.items():
-        if isinstance(error, kind):
-            what = f"cannot read the base {source}: {error.what}"
-            return kind(what, error.why, error.hint or hint, status=error.status)
-    return error
+    """The same error, saying that it was the base that could not be read, and what helps then."""
+    cause = error.what.removeprefix(f"cannot read {source}: ")
+    why = ": ".join(part for part in (cause, error.why) if part)
+    kind, ours = next(
+        ((kind, hint) for kind, hint in _HINTS if isinstance(error, kind)), (RegistryError, "")
+    )
+    hint = "; ".join(part for part in (error.hint, ours) if part)
+    return kind(f"cannot read the base {source}", why, hint, status=error.status)

@@ -135,7 +135,24 @@ def _build_together(
     results: dict[int, BuildRecord | ImgctlError] = {}
     if not plans:
         return results
+    try:
+        results |= _bake(workshop, plans)
+    except ImgctlError as error:
+        return dict.fromkeys(plans, error)
     engine = BuildxEngine(workshop.settings.buildx)
+    for number in plans.keys() - results.keys():
+        try:
+            results[number] = _build_one(workshop, plans[number], engine)
+        except ImgctlError as error:
+            results[number] = error
+    return results
+
+
+def _bake(
+    workshop: Workshop, plans: Mapping[int, BuildPlan]
+) -> dict[int, BuildRecord | ImgctlError]:
+    """What one `buildx bake` made of the plans; those it did not finish are left out."""
+    results: dict[int, BuildRecord | ImgctlError] = {}
     began = time.monotonic()
     with ExitStack() as stack:
         made: dict[int, output.Staging] = {}
@@ -154,11 +171,6 @@ def _build_together(
                 results[number] = _publish(workshop, plans[number], made[number], built, began)
             except ImgctlError as error:
                 results[number] = error
-    for number in plans.keys() - results.keys():
-        try:
-            results[number] = _build_one(workshop, plans[number], engine)
-        except ImgctlError as error:
-            results[number] = error
     return results
 
 

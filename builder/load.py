@@ -58,9 +58,10 @@ def load_image(
             _send(client, record, store, sources, progress, without_base=without_base)
             if _loaded(client, record, wanted):
                 return record.name
-    except docker.errors.DockerException as error:
+    except (docker.errors.DockerException, OSError) as error:
+        # A daemon that ends midway is an error of requests, which are OSErrors.
         raise Unreachable(
-            "the Docker engine does not take the image", str(error)[:200], "`imgctl doctor`"
+            "the Docker engine does not take the image", _cause(error), "`imgctl doctor`"
         ) from error
     finally:
         client.close()
@@ -142,9 +143,21 @@ def _client(environment: Mapping[str, str]) -> Any:
         context = ContextAPI.get_current_context()
         return docker.DockerClient(base_url=context.Host if context else None, timeout=600)
     except docker.errors.DockerException as error:
+        where = environment.get("DOCKER_HOST") or "its usual socket"
         raise Unreachable(
-            "the Docker engine does not answer", str(error)[:200], "start it; `imgctl doctor`"
+            "the Docker engine does not answer",
+            f"{where}: {_cause(error)}",
+            "start it; `imgctl doctor`",
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason in words: docker wraps requests wraps urllib3 wraps the system's."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)[:200]
 
 
 def _has_base(client: Any, diff_ids: Sequence[str]) -> bool:

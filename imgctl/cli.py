@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -105,4 +106,12 @@ def main() -> None:
     """Run the command line and exit with the code design gives each kind of ending."""
     from imgctl.output import run
 
+    # A cancelled CI job or a closed terminal ends like Ctrl-C: children ended, nothing left behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     sys.exit(run(cli))
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

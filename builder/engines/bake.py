@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,14 @@ def bake(
     BuildKit ends all targets when one fails. So what is missing in the answer is not necessarily
     at fault: build it by itself, and the steps that were done come from the cache.
     """
-    if not items:
-        return {}
     began = time.monotonic()
-    prepared = {number: prepare(item.plan, item.scratch) for number, item in items.items()}
-    first = next(iter(items.values()))
-    file = first.scratch / "bake.json"
+    prepared = _prepare(items)
+    if not prepared:
+        return {}
+    file = items[min(prepared)].scratch / "bake.json"
     targets = {
-        f"t{number}": target(item.plan, prepared[number], options) for number, item in items.items()
+        f"t{number}": target(items[number].plan, ready, options)
+        for number, ready in prepared.items()
     }
     value = {"group": {"default": {"targets": list(targets)}}, "target": targets}
     file.write_text(json.dumps(value), encoding="utf-8")
@@ -53,13 +54,20 @@ def bake(
         log.close()
     seconds = time.monotonic() - began
     built: dict[int, BuiltImage] = {}
-    for number, item in items.items():
-        try:
-            built[number] = finish(item.plan, prepared[number], item.into, item.scratch, seconds)
-        except (ImgctlError, FileNotFoundError):
-            # Cut short: its own build, which follows, tells the cause.
-            continue
+    for number, ready in prepared.items():
+        item = items[number]
+        # Cut short: its own build, which follows, tells the cause.
+        with suppress(ImgctlError, FileNotFoundError):
+            built[number] = finish(item.plan, ready, item.into, item.scratch, seconds)
     return built
+
+
+def _prepare(items: Mapping[int, Item]) -> dict[int, Prepared]:
+    prepared: dict[int, Prepared] = {}
+    for number, item in items.items():
+        with suppress(ImgctlError):
+            prepared[number] = prepare(item.plan, item.scratch)
+    return prepared
 
 
 def command(file: Path, options: BuildxOptions) -> list[str]:

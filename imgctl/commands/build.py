@@ -189,7 +189,8 @@ def _load(workshop: Workshop, outcome: Outcome) -> Outcome:
             workshop.progress,
         )
     except ImgctlError as error:
-        return replace(outcome, error=error)
+        what = f"{outcome.record.name} is built, but not loaded: {error.what}"
+        return replace(outcome, error=type(error)(what, error.why, error.hint))
     return outcome
 
 
@@ -236,7 +237,15 @@ def _report(outcomes: list[Outcome], output_format: str) -> int:
     if failed:
         done = len(outcomes) - len(failed)
         click.echo(f"imgctl: {done} of {len(outcomes)} built, {len(failed)} failed", err=True)
-    return 1 if failed else 0
+    return _exit_code(failed)
+
+
+def _exit_code(failed: list[Outcome]) -> int:
+    """0 when nothing failed; what all failures have in common; else 1."""
+    codes = {outcome.error.exit_code for outcome in failed if outcome.error is not None}
+    if len(codes) == 1:
+        return codes.pop()
+    return 1 if codes else 0
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
