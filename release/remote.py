@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import CorruptContent
+from builder.graft import BaseConfig
 from registry.oci import Descriptor, Document, Platform
 from registry.reference import Reference
 from registry.store import Store
@@ -17,22 +16,23 @@ BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 CREATED = "org.opencontainers.image.created"
 REVISION = "org.opencontainers.image.revision"
+VERSION = "org.opencontainers.image.version"
+TAG = "org.opencontainers.image.ref.name"
 L4T = "io.imgctl.l4t"
 
 
 @dataclass(frozen=True)
 class RemoteImage:
-    """One image of one platform: its manifest, and its config as parsed JSON."""
+    """One image of one platform: its manifest and its config."""
 
     reference: Reference
     manifest: Document
-    config: Mapping[str, Any] = field(hash=False)
+    config: BaseConfig
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The config's `config`: environment, command, labels and so on."""
-        value = self.config.get("config")
-        return value if isinstance(value, dict) else {}
+        return self.config.settings
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -43,9 +43,7 @@ class RemoteImage:
     @property
     def diff_ids(self) -> tuple[str, ...]:
         """The digest of each layer's tar, the lowest first."""
-        rootfs = self.config.get("rootfs")
-        value = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        return tuple(map(str, value)) if isinstance(value, list) else ()
+        return self.config.diff_ids
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
@@ -62,14 +60,4 @@ def read_image(store: Store, reference: Reference, platform: Platform) -> Remote
     """An image's manifest and config; raises NotFound, or CorruptContent for a broken config."""
     manifest = choose(store, reference.target, platform)
     raw = store.blob_bytes(manifest.config)
-    try:
-        config = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise CorruptContent(f"the config of {reference} is not JSON", str(error)[:120]) from error
-    if not isinstance(config, dict):
-        raise CorruptContent(f"the config of {reference} is no object")
-    image = RemoteImage(reference, manifest, config)
-    if len(image.diff_ids) != len(image.layers):
-        why = f"{len(image.layers)} layers in the manifest, {len(image.diff_ids)} in the config"
-        raise CorruptContent(f"{reference} contradicts itself", why)
-    return image
+    return RemoteImage(reference, manifest, BaseConfig.parse(raw, manifest, str(reference)))
