@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,3 +193,32 @@ def test_json_gives_the_record_that_lies_beside_the_layout(
         "host": base.host,
         "repository": "nvidia/l4t-pytorch",
     }
+
+
+@pytest.mark.parametrize("engine_name", ["direct", "buildx"])
+def test_memory_does_not_grow_with_what_is_built(
+    engine: str, base: Watched, tmp_path: Path, engine_name: str
+) -> None:
+    home = write_image(tmp_path, "large", {"a.bin": b""})
+    with (home / "a.bin").open("wb") as stream:
+        stream.truncate(96 << 20)
+    arguments = ["build", "large", "--l4t", "r35.2.1", "--base-mirror", base.host, "--full",
+                 "--engine", engine_name]  # fmt: skip
+    assert peak_memory(tmp_path, *arguments) < 100e6
+    assert built(tmp_path, "large").files()["opt/large/a.bin"][4] == bytes(96 << 20)
+
+
+def peak_memory(folder: Path, *arguments: str) -> int:
+    """The most memory imgctl and what it starts hold at once each, in bytes.
+
+    Asked by a small Python in between: a child's figure begins with its parent's, and ours is big.
+    """
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", script, str(Path(sys.executable).parent / "imgctl")]
+    done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) * 1024
