@@ -26,7 +26,9 @@ PROGRAMS = frozenset({"builder/wheel_resolver.py"})
 
 
 def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+    # What lies in data/ is written out for others, and is no part of us.
+    found = sorted((ROOT / package).rglob("*.py"))
+    return [path for path in found if "data" not in path.relative_to(ROOT).parts]
 
 
 def modules() -> list[Path]:
