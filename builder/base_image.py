@@ -15,7 +15,7 @@ from registry.errors import (
     Unreachable,
 )
 from registry.oci import Document, Platform
-from registry.reference import Reference, check_host, check_repository
+from registry.reference import Reference, split_place
 from registry.store import Store
 
 _HINTS: tuple[tuple[type[RegistryError], str], ...] = (
@@ -36,8 +36,7 @@ class Mirror:
     @classmethod
     def parse(cls, text: str) -> Mirror:
         """Parse `HOST[:PORT][/PREFIX]`; raises BadInput."""
-        host, _, prefix = text.strip().rstrip("/").partition("/")
-        return cls(check_host(host), check_repository(prefix) if prefix else "")
+        return cls(*split_place(text))
 
     def of(self, reference: Reference) -> Reference:
         """Where this mirror keeps the image a reference names."""

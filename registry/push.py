@@ -30,7 +30,10 @@ class ReleaseTarget(Protocol):
     """What surrounds the transfer; a plain registry needs none of it (PlainTarget)."""
 
     def prepare(self, repository: Store) -> None:
-        """Check the login and that the project exists, or make it; raises what is wrong."""
+        """Check the login and that the project exists, or make it; raises what is wrong.
+
+        It comes before anything else is asked, so that an error names the cause.
+        """
 
     def why_immutable(self, repository: Store, tag: str) -> str:
         """Why a tag must not move, by a rule of the registry; empty when it may."""
@@ -49,7 +52,7 @@ class PlainTarget:
     """A registry without a management API: the distribution API alone must do."""
 
     def prepare(self, repository: Store) -> None:
-        """Nothing: the look at the tag has shown that the registry lets us in."""
+        """Nothing: the look at the tag shows whether the registry lets us in."""
 
     def why_immutable(self, repository: Store, tag: str) -> str:
         """No rules are known."""
@@ -110,6 +113,16 @@ class PushedImage:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """pushed: what the repository holds now (or would). extra: what the target adds to a record."""
+
+    pushed: PushedImage
+    tally: Tally
+    unchanged: bool
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PushRecord:
     """What was pushed where: the start of manifests, bundles and releases.
 
@@ -129,6 +142,25 @@ class PushRecord:
     unchanged: bool = False
     pushed: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, request: PushRequest, repository: str, outcome: Outcome, *, requests: int, pushed: str
+    ) -> PushRecord:
+        """The record of a push that ended well."""
+        return cls(
+            request.image,
+            repository,
+            outcome.pushed.tags,
+            outcome.pushed.descriptor,
+            outcome.pushed.platform,
+            outcome.pushed.image_size,
+            outcome.tally,
+            requests,
+            outcome.unchanged,
+            pushed,
+            {**request.details, **outcome.extra},
+        )
 
     @property
     def reference(self) -> str:
@@ -163,16 +195,6 @@ class PushRecord:
         }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """pushed: what the repository holds now (or would). extra: what the target adds to a record."""
-
-    pushed: PushedImage
-    tally: Tally
-    unchanged: bool
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
 def push(
     request: PushRequest,
     repository: Store,
@@ -187,6 +209,7 @@ def push(
     when the source is not what it should be, and what the stores and the target raise.
     """
     document, image_size = check_source(request)
+    target.prepare(repository)
     pushed = PushedImage(request.tags, document.descriptor, request.platform, image_size)
     states = {tag: repository.manifest_descriptor(tag) for tag in request.tags}
     moving = [tag for tag in request.tags if not _names(states[tag], document)]
@@ -199,7 +222,6 @@ def push(
         tally = estimate(request.source, repository, document, origins=request.origins)
         target.check_quota(repository, tally.sent_bytes)
         return Outcome(pushed, tally, False)
-    target.prepare(repository)
     tally = Tally()
     if len(moving) == len(request.tags):
         tally = send(
@@ -230,8 +252,8 @@ def check_source(request: PushRequest) -> tuple[Document, int]:
     platform = _platform_of(config, request)
     if not platform.matches(request.platform):
         raise BadInput(
-            f"{request.image}:{request.reference} is for {platform}, not {request.platform}",
-            f"its config in {request.source} says so",
+            f"{request.image} is for {platform}, not {request.platform}",
+            f"the config in {request.source} says so",
             "build it again for the right platform",
         )
     return document, sum(blob.size for blob in document.blobs())
@@ -299,8 +321,8 @@ def _platform_of(config: bytes, request: PushRequest) -> Platform:
         value = json.loads(config)
     except (ValueError, RecursionError) as error:
         raise CorruptContent(
-            f"the config of {request.image}:{request.reference} is not JSON", str(error)[:120]
+            f"the config in {request.source} is not JSON", str(error)[:120], "build again"
         ) from error
     if not isinstance(value, dict):
-        raise CorruptContent(f"the config of {request.image}:{request.reference} is no object")
+        raise CorruptContent(f"the config in {request.source} is no object", "", "build again")
     return Platform.from_json(value)

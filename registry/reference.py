@@ -69,6 +69,14 @@ def check_host(text: str) -> str:
     return text
 
 
+def split_place(text: str) -> tuple[str, str]:
+    """Host and path of `HOST[:PORT][/PATH]`, the path perhaps empty; raises BadInput."""
+    host, _, path = text.strip().rstrip("/").partition("/")
+    if "://" in text:
+        host = text  # check_host says what is wrong with it
+    return check_host(host), check_repository(path) if path else ""
+
+
 @dataclass(frozen=True)
 class Reference:
     """One image by name: host, repository, and a tag or a digest or both.

@@ -14,7 +14,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
+from registry.errors import (
+    ImgctlError,
+    MissingBlobs,
+    NotFound,
+    RegistryError,
+    Unauthorized,
+    Unreachable,
+)
 from registry.oci import Descriptor, Document, Platform
 from registry.progress import SILENT, Progress
 from registry.store import Store
@@ -365,9 +372,14 @@ class _Stream:
 
 @contextmanager
 def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[bytes]]:
-    """A blob from the first origin that has it; raises NotFound naming where it was sought."""
+    """A blob from the first origin that has it.
+
+    Raises NotFound naming where it was sought; where one of the origins could not be asked, that
+    one's error.
+    """
     with ExitStack() as stack:
         sought: list[str] = []
+        failed: RegistryError | None = None
         for origin in origins:
             if not origin.holds(blob.digest):
                 continue
@@ -376,8 +388,13 @@ def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[
             except NotFound:
                 sought.append(str(origin.store))
                 continue
+            except (Unreachable, Unauthorized) as error:
+                failed = failed or error
+                continue
             yield chunks
             return
+    if failed is not None:
+        raise failed
     raise NotFound(
         f"blob {blob.digest} ({blob.size} bytes) is nowhere to be had",
         f"it is missing in {' and in '.join(sought)}",

@@ -1,0 +1,173 @@
+"""From builds in dist/ to images in a registry, each with its record and manifests beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from builder.base_image import Mirror
+from builder.dist import Build
+from deploy.output import write_matching
+from registry.client import RegistryClient
+from registry.errors import BadInput, ImgctlError
+from registry.layout import LayoutStore
+from registry.oci import Platform
+from registry.progress import SILENT, Progress
+from registry.push import (
+    RECORD_FILE,
+    PushOptions,
+    PushRecord,
+    PushRequest,
+    ReleaseTarget,
+    push,
+    write_record,
+)
+from registry.reference import check_repository, split_place
+from registry.transfer import Origin
+from release.origins import neighbours, origins
+
+# What a push record takes over from the build's.
+_KEPT = ("version", "l4t", "jetpack", "plan", "command", "workload")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where images go: `HOST/PATH/IMAGE`. path: a project, or any prefix; may be empty."""
+
+    host: str
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str, project: str = "") -> Place:
+        """Parse `HOST[:PORT][/PATH]`, and put a project after it; raises BadInput."""
+        host, path = split_place(text)
+        whole = "/".join(part for part in (path, project) if part)
+        return cls(host, check_repository(whole) if whole else "")
+
+    def repository(self, image: str) -> str:
+        """An image's repository on the host."""
+        return f"{self.path}/{image}" if self.path else image
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run of pushes works with.
+
+    mirror: where bases are had if not from where the build found them. tags: moved to the image
+    besides its own. known: builds whose earlier pushes tell where blobs are. manifests: write
+    pod.yaml and deployment.yaml.
+    """
+
+    client: RegistryClient
+    place: Place
+    target: ReleaseTarget
+    mirror: Mirror | None = None
+    tags: tuple[str, ...] = ()
+    known: Sequence[Build] = ()
+    manifests: bool = True
+    options: PushOptions = field(default_factory=PushOptions)
+    progress: Progress = SILENT
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """How one build's push ended: with a record or with an error."""
+
+    build: Build
+    record: PushRecord | None = None
+    error: ImgctlError | None = None
+
+
+def push_builds(work: Work, builds: Sequence[Build]) -> list[Pushed]:
+    """Push builds one after the other; one that fails does not stop the rest.
+
+    Raises BadInput when a tag given for all would have to name two images.
+    """
+    _check_tags(work, builds)
+    results = []
+    for build in builds:
+        try:
+            results.append(Pushed(build, push_build(work, build)))
+        except ImgctlError as error:
+            results.append(Pushed(build, error=error))
+    return results
+
+
+def push_build(work: Work, build: Build) -> PushRecord:
+    """Push one build, and write what was done beside it; raises as registry.push does."""
+    client, place, before = work.client, work.place, work.client.requests
+    places = origins(build, client, work.mirror, place.host, work.known)
+    repository = client.repository(
+        place.host,
+        place.repository(build.image),
+        push=True,
+        mount_from=neighbours(places, place.host),
+    )
+    request = push_request(work, build, places)
+    outcome = push(request, repository, work.target, options=work.options, progress=work.progress)
+    record = PushRecord.of(
+        request,
+        str(repository),
+        outcome,
+        requests=client.requests - before,
+        pushed=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    if not work.options.dry_run:
+        _write(work, build.folder, record)
+    return record
+
+
+def push_request(work: Work, build: Build, places: Sequence[Origin]) -> PushRequest:
+    """What registry.push needs to know of a build."""
+    value = build.record.value
+    return PushRequest(
+        image=build.image,
+        source=LayoutStore(build.folder),
+        reference=build.record.digest,
+        tags=tuple(dict.fromkeys((build.tag, *work.tags))),
+        fixed=frozenset((build.tag,)),
+        platform=Platform.parse(str(value["platform"])),
+        origins=tuple(places),
+        details={key: value[key] for key in _KEPT if key in value},
+    )
+
+
+def _check_tags(work: Work, builds: Sequence[Build]) -> None:
+    """Refuse to give one tag to two images of a repository."""
+    seen: dict[str, Build] = {}
+    for build in builds if work.tags else ():
+        other = seen.setdefault(build.image, build)
+        if other is not build:
+            raise BadInput(
+                f"--tag {work.tags[0]} cannot name two builds of {build.image}",
+                f"{other.tag} and {build.tag} would both get it",
+                f"name the one: imgctl push {build.image}:{build.tag}",
+            )
+
+
+def _write(work: Work, folder: Path, record: PushRecord) -> None:
+    """Write push.json and the manifests; leave alone what says the same already."""
+    value = record.to_json()
+    same = record.unchanged and _identity(_written(folder)) == _identity(value)
+    if not same:
+        write_record(folder, record)
+    manifests = [folder / f"{kind}.yaml" for kind in ("pod", "deployment")]
+    if work.manifests and not (same and all(path.is_file() for path in manifests)):
+        write_matching(value, folder)
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / RECORD_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        # No record, or a broken one: a new one takes its place.
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _identity(value: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(value.get(key) for key in ("schema", "repository", "digest", "tags"))
