@@ -33,12 +33,12 @@ from registry.client import RegistryClient, RegistryOptions
 from registry.errors import ImgctlError
 from registry.layout import LayoutStore
 from registry.oci import Document, Platform
+from registry.origin import Origin
 from registry.progress import SILENT
 from registry.push import PlainTarget, PushRecord, PushRequest, push, write_record
 from registry.repository import Repository
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
-from registry.transfer import Origin
 
 MIRROR_PREFIX = "nvcr"  # as a proxy project of Harbor would be called
 PROJECT = "algorithms"

@@ -18,9 +18,10 @@ from typing import Any, Protocol
 
 from registry.errors import BadInput, CorruptContent, Refused
 from registry.oci import Descriptor, Document, Platform
+from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.store import Store
-from registry.transfer import CopyOptions, Origin, Tally, choose, estimate, send
+from registry.transfer import CopyOptions, Tally, choose, estimate, send
 
 RECORD_FILE = "push.json"
 _MAX_CONFIG = 4 << 20  # bytes

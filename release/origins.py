@@ -10,10 +10,10 @@ from builder.base_image import Mirror
 from builder.dist import Build
 from registry.client import RegistryClient
 from registry.errors import BadInput
+from registry.origin import Origin
 from registry.push import RECORD_FILE
 from registry.reference import Reference
 from registry.repository import Repository
-from registry.transfer import Origin
 
 
 def origins(

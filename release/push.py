@@ -16,6 +16,7 @@ from registry.client import RegistryClient
 from registry.errors import BadInput, ImgctlError
 from registry.layout import LayoutStore
 from registry.oci import Platform
+from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.push import (
     RECORD_FILE,
@@ -27,7 +28,6 @@ from registry.push import (
     write_record,
 )
 from registry.reference import check_repository, split_place
-from registry.transfer import Origin
 from release.origins import neighbours, origins
 
 # What a push record takes over from the build's.

@@ -14,7 +14,8 @@ from registry.blobs import OpenChunks
 from registry.errors import CorruptContent, ImgctlError, NotFound, RegistryError, Unreachable
 from registry.layout import LayoutStore
 from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
-from registry.transfer import CopyOptions, Origin, Tally, copy
+from registry.origin import Origin
+from registry.transfer import CopyOptions, Tally, copy
 from registry.workers import Stopped, work
 from tests.unit.registry.images import Neighbour, blob, chunks_of, manifest, put_image
 

@@ -1,0 +1,81 @@
+"""Where the blobs of a copy may be had: stores, and which of them are on the target's own host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from registry.errors import NotFound, RegistryError, Unauthorized, Unreachable
+from registry.oci import Descriptor
+from registry.store import Store
+
+
+@runtime_checkable
+class RemoteStore(Store, Protocol):
+    """A repository on a registry: a store that can take blobs from its neighbours."""
+
+    @property
+    def host(self) -> str:
+        """The registry's host, with its port if any."""
+
+    @property
+    def name(self) -> str:
+        """The repository's path on that host."""
+
+    def mount_blob(self, descriptor: Descriptor, source_repository: str) -> bool:
+        """Link a blob from another repository; False when the registry would not."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A store that is known to hold blobs: all that are asked for, or only those named."""
+
+    store: Store
+    digests: frozenset[str] | None = None
+
+    def holds(self, digest: str) -> bool:
+        """Whether the blob is said to be there."""
+        return self.digests is None or digest in self.digests
+
+
+def same_place(source: Store, target: Store) -> bool:
+    """Whether both are one repository, which then has every blob already."""
+    return (
+        isinstance(source, RemoteStore)
+        and isinstance(target, RemoteStore)
+        and (source.host, source.name) == (target.host, target.name)
+    )
+
+
+@contextmanager
+def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[bytes]]:
+    """A blob from the first origin that has it.
+
+    Raises NotFound naming where it was sought; where one of the origins could not be asked, that
+    one's error.
+    """
+    with ExitStack() as stack:
+        sought: list[str] = []
+        failed: RegistryError | None = None
+        for origin in origins:
+            if not origin.holds(blob.digest):
+                continue
+            try:
+                chunks = stack.enter_context(origin.store.open_blob(blob))
+            except NotFound:
+                sought.append(str(origin.store))
+                continue
+            except (Unreachable, Unauthorized) as error:
+                failed = failed or error
+                continue
+            yield chunks
+            return
+    if failed is not None:
+        raise failed
+    raise NotFound(
+        f"blob {blob.digest} ({blob.size} bytes) is nowhere to be had",
+        f"it is missing in {' and in '.join(sought)}",
+        "build the image again; if its base was deleted, bring it back first",
+    )
