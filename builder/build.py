@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder import output
 from builder.base_layers import fetch_layers
+from builder.emulators import INSTALL
 from builder.engines.bake import Item, bake
 from builder.engines.buildx import BuildxEngine
 from builder.engines.direct import DirectEngine, WheelLayer
@@ -83,8 +84,7 @@ def engine_for(workshop: Workshop, plan: BuildPlan) -> Engine:
         raise ImgctlError(
             f"the builder {builder.name} cannot run steps for {plan.platform}",
             f"it offers {', '.join(map(str, builder.platforms))}",
-            "install emulation (docker run --privileged --rm tonistiigi/binfmt --install arm64), "
-            "or name a native arm64 --builder",
+            f"install emulation ({INSTALL}), or name a native arm64 --builder",
         )
     return BuildxEngine(settings.buildx)
 

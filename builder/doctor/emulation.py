@@ -11,19 +11,13 @@ from pathlib import Path
 
 from builder.doctor.check import Check, failed, ok
 from builder.doctor.uname import PRINTS, program
+from builder.emulators import INSTALL, INSTALL_BY_APT, PINNED
 from builder.engines.child import ask
 from builder.engines.select import Builder
 
 BINFMT, ARM64 = "binfmt", "arm64"
 BINFMT_FOLDER = Path("/proc/sys/fs/binfmt_misc")
 
-INSTALL = "docker run --privileged --rm tonistiigi/binfmt --install arm64"
-INSTALL_BY_APT = "sudo apt-get install qemu-user-static, which also lasts over reboots"
-# Other releases of QEMU than the one that crashes.
-PINNED = tuple(
-    f"docker run --privileged --rm tonistiigi/binfmt:qemu-{version} --install arm64"
-    for version in ("v8.1.5", "v9.2.2", "v7.0.0-28")
-)
 _NATIVE = ("aarch64", "arm64")
 _ELF_AARCH64 = "b700"  # e_machine, hexadecimal digits 36 to 40 of the magic
 _DOCKERFILE = 'FROM scratch\nCOPY uname /uname\nRUN --network=none ["/uname"]\n'

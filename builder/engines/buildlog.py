@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from builder.emulators import INSTALL, OTHER_RELEASES, PINNED
 from registry.errors import ImgctlError, Refused, Unauthorized, Unreachable
 from registry.progress import Progress
 
@@ -159,9 +160,9 @@ def _reason(words: str) -> str:
 
 
 _QEMU = (
-    "emulation is at fault, not the step: pin another qemu, for example "
-    "`docker run --privileged --rm tonistiigi/binfmt:qemu-v8.1.5 --install arm64` "
-    "(v9.2.2 and v7.0.0-28 are worth a try too), or use a native arm64 --builder"
+    f"emulation is at fault, not the step: take another QEMU, for example `{PINNED[0]}` "
+    f"({' and '.join(OTHER_RELEASES[1:])} are worth a try too), or a native arm64 --builder; "
+    "`imgctl doctor` checks it"
 )
 
 # Pattern, error, what it means, what to do. The first that fits counts.
@@ -176,8 +177,7 @@ _KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
         r"exec format error",
         ImgctlError,
         "this machine cannot run arm64 programs, and a step of the build needs it",
-        "install emulation: `docker run --privileged --rm tonistiigi/binfmt --install arm64`; "
-        "`imgctl doctor` checks it",
+        f"install emulation: `{INSTALL}`; `imgctl doctor` checks it",
     ),
     (
         r"no space left on device",

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from builder.doctor.emulation import (
-    INSTALL,
-    PINNED,
     Binfmt,
     Run,
     check_arm64,
@@ -16,6 +14,7 @@ from builder.doctor.emulation import (
     read_binfmt,
     run_uname,
 )
+from builder.emulators import INSTALL, PINNED
 from builder.engines.select import Builder
 
 MAGIC = "7f454c460201010000000000000000000200b700"
