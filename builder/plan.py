@@ -18,7 +18,7 @@ from builder.bases import BaseImage
 from builder.graft import timestamp
 from builder.instructions import Instruction, final_stage, parse
 from builder.matrix import L4TRelease
-from builder.stage import needs_buildx, obstacle
+from builder.stage import beyond_stage, obstacle, only_buildx
 from registry.oci import Platform, canonical_json, sha256
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class BuildPlan:
 
     def only_buildx(self) -> str | None:
         """Why the direct engine cannot build this; None when it can."""
-        return needs_buildx(self.stage)
+        return only_buildx(parse(self.dockerfile), str(self.remote.reference))
 
     def deciding(self) -> dict[str, Any]:
         """What the identity is over, as JSON."""
@@ -186,7 +186,8 @@ def make_plan(
     tag = f"{definition.version}-l4t-{release.name}"
     created = remote.config.created if choices.created is None else choices.created
     annotations = _annotations(definition, tag, release, remote, choices, created)
-    blocked = obstacle(final_stage(parse(dockerfile)))
+    parsed = parse(dockerfile)
+    blocked = obstacle(final_stage(parsed)) or beyond_stage(parsed, str(remote.reference))
     method: Method = "full" if blocked else "wheels" if wheels else "graft"
     return BuildPlan(
         image=definition.name,

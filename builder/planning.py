@@ -10,11 +10,11 @@ from builder import bases, dockerfile, recipe
 from builder.base_image import Mirror, RemoteBase, read_base
 from builder.engines.buildx import BuildxOptions
 from builder.engines.select import Builder, Wanted, inspect_builder
-from builder.instructions import final_stage, parse
+from builder.instructions import parse
 from builder.matrix import L4TRelease, Matrix
 from builder.plan import BuildPlan, Choices, make_plan
 from builder.request import Request, resolve_base
-from builder.stage import needs_buildx
+from builder.stage import only_buildx
 from registry.client import RegistryClient
 from registry.progress import Progress
 from registry.store import Store
@@ -100,10 +100,11 @@ class Workshop:
 
         None when there are none, when something else has to run too, or when buildx builds.
         """
-        if not request.definition.pip or needs_buildx(final_stage(parse(text))) is None:
+        named = str(base.reference)
+        if not request.definition.pip or only_buildx(parse(text), named) is None:
             return None
         bare = self.render(request, base, pip=False)
-        if needs_buildx(final_stage(parse(bare))) is not None:
+        if only_buildx(parse(bare), named) is not None:
             return None
         wanted = self.settings.engine
         direct = wanted == "direct" or (wanted == "auto" and not self.builder().usable)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from builder.instructions import Instruction, expand, pairs, words
+from builder.instructions import Instruction, expand, final_stage, pairs, words
 from registry.errors import BadInput, Refused
 
 _OWNER = re.compile(r"(\d+)(?::(\d+))?")
@@ -76,6 +76,34 @@ def needs_buildx(stage: Sequence[Instruction]) -> str | None:
         if item.keyword not in _HANDLERS and item.keyword != "COPY":
             return f"line {item.line}, {item.keyword}: only buildx knows this instruction"
     return None
+
+
+def beyond_stage(instructions: Sequence[Instruction], base: str) -> str | None:
+    """Why more than the last stage needs the content of the base; None when nothing does.
+
+    base: the reference by which the Dockerfile names it. Whoever replaces the base by something
+    empty replaces it wherever it is named.
+    """
+    starts = [item for item in instructions if item.keyword == "FROM"]
+    for item in starts[:-1]:
+        if _image_of(item) == base:
+            return f"line {item.line}, FROM: another stage is built on the base too"
+    if starts and _image_of(starts[-1]) != base:
+        return f"line {starts[-1].line}, FROM: the last stage does not begin with {base}"
+    for item in instructions:
+        if f"from={base}" in item.text:
+            return f"line {item.line}, {item.keyword}: it takes files from the base"
+    return None
+
+
+def only_buildx(instructions: Sequence[Instruction], base: str) -> str | None:
+    """Why only BuildKit can build a whole Dockerfile on a base; None when `interpret` can."""
+    for item in instructions:
+        if item.keyword == "FROM":
+            break
+        if item.keyword == "ARG":
+            return f"line {item.line}, ARG: only buildx knows one before the first FROM"
+    return beyond_stage(instructions, base) or needs_buildx(final_stage(instructions))
 
 
 def interpret(
@@ -283,6 +311,11 @@ _HANDLERS: dict[str, Callable[[Instruction, _State], None]] = {
     "STOPSIGNAL": _stopsignal,
     "SHELL": _shell,
 }
+
+
+def _image_of(item: Instruction) -> str:
+    """What a FROM names, its variables left as they are."""
+    return item.rest.split(" ")[0]
 
 
 def _copy_obstacle(item: Instruction) -> str | None:

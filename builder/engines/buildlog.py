@@ -82,8 +82,8 @@ class BuildLog:
     def _vertex(self, vertex: dict[str, Any]) -> None:
         key, name = str(vertex.get("digest", "")), str(vertex.get("name", ""))
         self._names[key] = name
-        # BuildKit's own housekeeping is not what a user waits for.
-        shown = not name.startswith("[internal]")
+        # BuildKit's own housekeeping is not what a user waits for; nor is the stub of a base.
+        shown = not name.startswith("[internal]") and "] OCI load from client" not in name
         if shown and vertex.get("started") and not vertex.get("completed"):
             if key not in self._open:
                 self._open.add(key)

@@ -104,6 +104,27 @@ def test_a_dockerfile_with_run_is_built_in_full_on_aarch64(
     assert layout.config["architecture"] == "arm64"
 
 
+@pytest.mark.parametrize("last", ["{{ base.reference }}", "made"])
+def test_a_stage_that_runs_on_the_base_gets_the_real_base(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path, last: str
+) -> None:
+    write_image(tmp_path, "probe")
+    (tmp_path / "dockerfiles").mkdir()
+    (tmp_path / "dockerfiles" / "l4t-base.Dockerfile.j2").write_text(
+        "FROM {{ base.reference }} AS made\n"
+        "RUN uname -m > /machine\n"
+        f"FROM {last}\n"
+        "COPY --link --from=made /machine /opt/machine\n"
+    )
+    imgctl(*PROBE, "--base-mirror", base.host).check()
+    layout = built(tmp_path, "probe")
+    assert layout.files()["opt/machine"][4] == b"aarch64\n"
+    assert len(layout.manifest["layers"]) == (3 if last == "made" else 2)
+    done = imgctl(*PROBE, "--base-mirror", base.host, "--engine", "direct", "--no-cache")
+    assert done.code == 1
+    assert "FROM" in done.stderr
+
+
 def test_the_direct_engine_refuses_what_has_to_run_and_says_what_to_do(
     base: Watched, imgctl: Imgctl, tmp_path: Path
 ) -> None:

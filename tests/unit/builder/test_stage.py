@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from builder.instructions import final_stage, parse
-from builder.stage import Copy, Result, copied, interpret, needs_buildx, obstacle
+from builder.stage import (
+    Copy,
+    Result,
+    beyond_stage,
+    copied,
+    interpret,
+    needs_buildx,
+    obstacle,
+    only_buildx,
+)
 from registry.errors import BadInput, Refused
 
 BASE = {"Env": ["PATH=/usr/bin", "A=base"], "Cmd": ["/bin/bash"], "WorkingDir": "/work"}
@@ -137,3 +146,32 @@ def test_a_source_that_is_not_there_is_refused() -> None:
         copied(Copy(("missing",), "/x", 0, 0), CONTEXT)
     with pytest.raises(BadInput, match="ending in /"):
         copied(Copy(("a.py", "b.py"), "/x", 0, 0), CONTEXT)
+
+
+NAMED = "nvcr.io/nvidia/l4t-base:r35.2.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"FROM {NAMED}\nCOPY --link a /a\n", None),
+        (f"FROM scratch AS files\nFROM {NAMED}\nENV A=1\n", None),
+        (f"FROM {NAMED} AS made\nRUN make\nFROM {NAMED}\n", "line 1, FROM"),
+        (f"FROM {NAMED} AS made\nRUN make\nFROM made\n", "line 1, FROM"),
+        ("FROM ubuntu:20.04\nENV A=1\n", "line 1, FROM"),
+        ("FROM ${BASE}\nENV A=1\n", "line 1, FROM"),
+        (f"FROM {NAMED}\nCOPY --link --from={NAMED} /a /b\n", "line 2, COPY"),
+    ],
+)
+def test_a_base_that_is_needed_beyond_the_last_stage_cannot_be_unseen(
+    text: str, why: str | None
+) -> None:
+    found = beyond_stage(parse(text), NAMED)
+    assert (found or "").startswith(why or "")
+    assert (found is None) == (why is None)
+
+
+def test_the_direct_engine_knows_no_argument_before_the_first_from() -> None:
+    text = f"ARG TAG=1\nFROM {NAMED}\nARG TAG\nENV TAG=$TAG\n"
+    assert str(only_buildx(parse(text), NAMED)).startswith("line 1, ARG")
+    assert only_buildx(parse(text.removeprefix("ARG TAG=1\n")), NAMED) is None
