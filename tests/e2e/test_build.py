@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -168,16 +169,20 @@ def test_a_plan_that_was_built_is_up_to_date_in_half_a_second(
     arguments = (*MNIST, "--base-mirror", base.host, "--engine", "direct")
     imgctl(*arguments).check()
     before = (built(tmp_path).path / "build.json").stat().st_mtime_ns
-    seconds = []
-    for _ in range(4):
-        began = time.monotonic()
-        # Bytecode is kept, as it is wherever imgctl is installed.
-        done = imgctl(*arguments, env={"PYTHONDONTWRITEBYTECODE": ""}).check()
-        seconds.append(time.monotonic() - began)
-        assert "up to date" in done.stdout
+    # Bytecode is kept, as it is wherever imgctl is installed; once more so that it is there.
+    kept = {"PYTHONDONTWRITEBYTECODE": ""}
+    imgctl(*arguments, env=kept).check()
+    began = processor_seconds()
+    done = imgctl(*arguments, env=kept).check()
+    assert "up to date" in done.stdout
     assert (built(tmp_path).path / "build.json").stat().st_mtime_ns == before
-    # The best of several: the machine may have other work.
-    assert min(seconds) < 0.5
+    assert processor_seconds() - began < 0.5
+
+
+def processor_seconds() -> float:
+    """What all children so far have used: other work on the machine does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_a_damaged_result_is_built_again(base: Watched, imgctl: Imgctl, tmp_path: Path) -> None:
