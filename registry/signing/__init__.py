@@ -1,0 +1,1 @@
+"""Signatures and attestations of images, in the forms that cosign reads and writes."""
