@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,29 +16,28 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from builder.base_image import Mirror
-from builder.build import Outcome, build_all
+from builder.build import build_all
 from builder.definition import FILE_NAME
+from builder.dist import Build
 from builder.engines.buildx import BuildxOptions
 from builder.matrix import Matrix
 from builder.plan import Choices
 from builder.planning import Settings, Workshop
-from builder.record import BuildRecord
 from builder.request import Request, resolve_base
 from builder.stand_in import push_stand_in
-from deploy.manifests import manifests, warnings
+from deploy.manifests import warnings
+from deploy.output import write_matching
 from deploy.workload import Workload, from_record
-from deploy.yaml_text import to_yaml
 from imgctl.progress import size
 from registry.client import RegistryClient, RegistryOptions
 from registry.errors import ImgctlError
-from registry.layout import LayoutStore
 from registry.oci import Document, Platform
-from registry.origin import Origin
 from registry.progress import SILENT
-from registry.push import PlainTarget, PushRecord, PushRequest, push, write_record
+from registry.push import PlainTarget, PushRecord
 from registry.repository import Repository
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
+from release.push import Place, Work, push_build
 
 MIRROR_PREFIX = "nvcr"  # as a proxy project of Harbor would be called
 PROJECT = "algorithms"
@@ -122,11 +121,11 @@ def demonstrate(
         _stand_in(pipeline)
         _definition(pipeline)
         _dockerfile(pipeline, folder)
-        record, layout = _build(pipeline)
-        pushed = _push(pipeline, record, layout)
+        build = _build(pipeline)
+        pushed = _push(pipeline, build)
         _artifact(pipeline, pushed, folder)
-        _manifests(pipeline, pushed, folder)
-        _again(pipeline, record, layout)
+        _manifests(pipeline, pushed, build)
+        _again(pipeline)
         return pipeline.steps, pushed
 
 
@@ -161,9 +160,10 @@ def _dockerfile(pipeline: Pipeline, folder: Path) -> None:
     (folder / "Dockerfile").write_text(step.detail, "utf-8")
 
 
-def _build(pipeline: Pipeline) -> tuple[BuildRecord, Path]:
+def _build(pipeline: Pipeline) -> Build:
     with pipeline.step("build") as step:
-        record, layout = _finished(build_all(pipeline.workshop, [pipeline.request])[0])
+        build, _ = _built(pipeline)
+        record = build.record
         ours, base = (sum(item.size for item in record.layers(ours=own)) for own in (True, False))
         pulled = ", not pulled" if record.sparse else ""
         step.says = f"{record.digest}: our {size(ours)} on a base of {size(base)}{pulled}"
@@ -171,65 +171,30 @@ def _build(pipeline: Pipeline) -> tuple[BuildRecord, Path]:
             f"{'our ' if item['ours'] else 'base'} layer  {item['digest']}  {size(item['size'])}\n"
             for item in record.value["layers"]
         )
-    return record, layout
+    return build
 
 
-def _finished(outcome: Outcome) -> tuple[BuildRecord, Path]:
+def _built(pipeline: Pipeline) -> tuple[Build, bool]:
+    """The finished build, and whether it was there already."""
+    outcome = build_all(pipeline.workshop, [pipeline.request])[0]
     if outcome.record is None or outcome.folder is None:
         raise outcome.error or ImgctlError("not built")
-    return outcome.record, outcome.folder
+    return Build(outcome.folder, outcome.record), outcome.up_to_date
 
 
-def _push(pipeline: Pipeline, record: BuildRecord, layout: Path) -> PushRecord:
-    repository = _repository(pipeline, record)
+def _push(pipeline: Pipeline, build: Build) -> PushRecord:
     with pipeline.step("push") as step:
-        outcome = push(_push_request(pipeline, record, layout), repository, PlainTarget())
-        tally = outcome.tally
+        pushed = push_build(_push_work(pipeline), build)
+        tally = pushed.tally
         step.says = (
-            f"{repository}:{record.value['tag']}: sent {size(tally.sent_bytes)}, "
+            f"{pushed.repository}:{pushed.tags[0]}: sent {size(tally.sent_bytes)}, "
             f"mounted {size(tally.mounted_bytes)}"
         )
-    pushed = PushRecord(
-        image=str(record.value["image"]),
-        repository=str(repository),
-        tags=outcome.pushed.tags,
-        descriptor=outcome.pushed.descriptor,
-        platform=outcome.pushed.platform,
-        image_size=outcome.pushed.image_size,
-        tally=tally,
-        requests=step.requests,
-        details=_details(record),
-    )
-    write_record(layout, pushed)
     return pushed
 
 
-def _repository(pipeline: Pipeline, record: BuildRecord) -> Repository:
-    name = f"{PROJECT}/{record.value['image']}"
-    sources = [item["repository"] for item in record.value["base"]["sources"]]
-    return pipeline.client.repository(pipeline.host, name, push=True, mount_from=sources)
-
-
-def _push_request(pipeline: Pipeline, record: BuildRecord, layout: Path) -> PushRequest:
-    place = record.value["base"]["sources"][0]
-    base = pipeline.client.repository(place["host"], place["repository"])
-    held = frozenset(item.digest for item in record.layers(ours=False))
-    tag = str(record.value["tag"])
-    return PushRequest(
-        image=str(record.value["image"]),
-        source=LayoutStore(layout),
-        reference=tag,
-        tags=(tag,),
-        fixed=frozenset((tag,)),
-        platform=Platform.parse(record.value["platform"]),
-        origins=(Origin(base, held),),
-        details=_details(record),
-    )
-
-
-def _details(record: BuildRecord) -> Mapping[str, Any]:
-    kept = ("version", "l4t", "jetpack", "plan", "command", "workload")
-    return {key: record.value[key] for key in kept}
+def _push_work(pipeline: Pipeline) -> Work:
+    return Work(pipeline.client, Place(pipeline.host, PROJECT), PlainTarget(), manifests=False)
 
 
 def _artifact(pipeline: Pipeline, pushed: PushRecord, folder: Path) -> None:
@@ -260,26 +225,20 @@ def _description(repository: Repository, document: Document) -> dict[str, Any]:
     }
 
 
-def _manifests(pipeline: Pipeline, pushed: PushRecord, folder: Path) -> None:
+def _manifests(pipeline: Pipeline, pushed: PushRecord, build: Build) -> None:
     with pipeline.step("manifests") as step:
+        written = write_matching(pushed.to_json(), build.folder)
+        step.detail = "---\n".join(path.read_text("utf-8") for path in written)
+        step.says = f"{' and '.join(path.name for path in written)}, pinned by digest"
         workload = Workload(**from_record(pushed.to_json()))
-        kinds = ("pod", "deployment")
-        objects = manifests(workload, kinds)
-        step.detail = to_yaml(objects)
-        step.says = f"pinned by digest, for {workload.target}"
-        for line in warnings(workload, kinds):
+        for line in warnings(workload, ("pod", "deployment")):
             step.says += f"\n{line}"
-    for item in objects:
-        text = to_yaml([item])
-        (folder / f"{item['kind'].lower()}.yaml").write_text(text, "utf-8")
 
 
-def _again(pipeline: Pipeline, record: BuildRecord, layout: Path) -> None:
+def _again(pipeline: Pipeline) -> None:
     """The same once more: what is there is neither built nor sent again."""
-    repository = _repository(pipeline, record)
     with pipeline.step("again") as step:
-        outcome = build_all(pipeline.workshop, [pipeline.request])[0]
-        second, _ = _finished(outcome)
-        sent = push(_push_request(pipeline, second, layout), repository, PlainTarget())
-        built = "up to date" if outcome.up_to_date else "built again"
-        step.says = f"build {built}, push {'unchanged' if sent.unchanged else 'repeated'}"
+        build, up_to_date = _built(pipeline)
+        pushed = push_build(_push_work(pipeline), build)
+        built = "up to date" if up_to_date else "built again"
+        step.says = f"build {built}, push {'unchanged' if pushed.unchanged else 'repeated'}"

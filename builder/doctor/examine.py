@@ -90,9 +90,9 @@ def _disks(
     question: Question, docker: DockerFacts, builder: Builder, size: BaseSize | None
 ) -> Iterator[Check]:
     pulled = question.engine_for is not None
-    root = Path(docker.root)
+    root = Path(docker.root) if docker.answers and docker.is_local and docker.root else None
     # A daemon elsewhere, or a builder with a disk of its own, is not to be measured from here.
-    if docker.answers and docker.is_local and builder.driver == "docker" and root.is_absolute():
+    if root is not None and builder.driver == "docker" and root.is_dir():
         room = room_at(root)
         yield _weighed(question, check_engine_disk(room, size, pulled=pulled))
     yield check_dist_disk(room_at(question.dist), size, pulled=pulled)

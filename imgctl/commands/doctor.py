@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from builder.doctor.check import Check
     from builder.matrix import Matrix
 
+_PATIENCE = 10.0  # seconds for a registry's answer
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
@@ -53,6 +55,7 @@ def command(
     from builder.matrix import Matrix
     from registry.client import RegistryClient
     from registry.reference import check_host
+    from registry.retry import RetryPolicy
 
     matrix = Matrix.load()
     base, engine_for = _subject(matrix, image, l4t, family)
@@ -67,7 +70,13 @@ def command(
         harbor=check_host(harbor) if harbor else "",
     )
     checks = []
-    with RegistryClient(registry.options(harbor or question.base_host)) as client:
+    # A doctor says what is so now, and soon.
+    options = replace(
+        registry.options(harbor or question.base_host),
+        timeout=_PATIENCE,
+        retry=RetryPolicy(attempts=2),
+    )
+    with RegistryClient(options) as client:
         for check in examine(question, client):
             checks.append(check)
             if output_format == "text":

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.conftest import Imgctl
+import pytest
+
+from tests.e2e.conftest import Imgctl, TokenRegistry
+from tests.e2e.support.certificates import Authority
 from tests.e2e.support.registries import RunningRegistry
 
 
@@ -61,3 +64,30 @@ def test_a_builder_that_is_not_there_is_a_failure(
     )
     assert result.code == 1
     assert checks_of(result.stdout)["buildx"]["state"] == "failed"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_login_at_a_registry_with_tokens_is_tried(
+    imgctl: Imgctl, token_registry: TokenRegistry, right: bool
+) -> None:
+    registry = token_registry.registry
+    result = imgctl(
+        "doctor", "--harbor", registry.host, "--username", registry.username, "--password-stdin",
+        "--format", "json", stdin=registry.password if right else "gu3ssed",
+    )  # fmt: skip
+    harbor = checks_of(result.stdout)["harbor"]
+    assert harbor["state"] == ("ok" if right else "failed")
+    assert registry.password not in result.stdout + result.stderr
+    if not right:
+        assert harbor["remedies"][0] == f"imgctl login {registry.host}"
+
+
+def test_an_authority_nobody_trusts_is_named_with_the_option(
+    imgctl: Imgctl, tls_registry: RunningRegistry, authority: Authority
+) -> None:
+    asked = ("doctor", "--harbor", tls_registry.host, "--format", "json")
+    harbor = checks_of(imgctl(*asked).stdout)["harbor"]
+    assert harbor["state"] == "failed"
+    assert "--ca-cert" in harbor["remedies"][0]
+    trusted = imgctl(*asked, "--ca-cert", str(authority.path))
+    assert checks_of(trusted.stdout)["harbor"]["state"] == "warning"

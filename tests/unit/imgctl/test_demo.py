@@ -135,11 +135,12 @@ def test_what_is_kept_is_whole(imgctl: Any, bare_machine: Path) -> None:
     assert sorted(path.name for path in kept.iterdir()) == [
         "Dockerfile",
         "artifact.json",
-        "deployment.yaml",
         "dist",
-        "pod.yaml",
     ]
-    store = LayoutStore(kept / "dist/mnist/1.0.0-l4t-r35.2.1")
+    folder = kept / "dist/mnist/1.0.0-l4t-r35.2.1"
+    records = ("build.json", "push.json", "pod.yaml", "deployment.yaml")
+    assert all((folder / name).is_file() for name in records)
+    store = LayoutStore(folder)
     document = store.manifest(pushed["digest"])
     for blob in document.blobs():
         with store.open_blob(blob) as chunks:
