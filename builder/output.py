@@ -53,13 +53,10 @@ def staging(dist: Path, image: str, tag: str) -> Iterator[Staging]:
     prefix = f".{tag}."
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent, prefix)
-        root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        root, lock = _claim(parent, prefix)
     except OSError as error:
         raise _unwritable(parent, error) from error
-    lock = os.open(root, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         (root / "scratch").mkdir()
         yield Staging(root / "layout", root / "scratch")
     except OSError as error:
@@ -74,9 +71,12 @@ def staging(dist: Path, image: str, tag: str) -> Iterator[Staging]:
 def publish(made: Staging, target: Path) -> None:
     """Put a finished layout in its place, whole; what was there before is gone then."""
     made.layout.chmod(0o755)
-    if not target.exists():
+    try:
         made.layout.replace(target)
         return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
     if not _exchange(made.layout, target):
         aside = made.scratch / "old"
         target.replace(aside)
@@ -121,6 +121,20 @@ def _same(store: LayoutStore, blob: Descriptor) -> bool:
         return True
     with path.open("rb") as stream:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest() == blob.digest
+
+
+def _claim(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder, and a lock on it that nobody can come before."""
+    guard = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        _sweep(parent, prefix)
+        root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        lock = os.open(root, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return root, lock
+    finally:
+        os.close(guard)
 
 
 def _sweep(parent: Path, prefix: str) -> None:

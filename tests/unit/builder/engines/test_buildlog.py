@@ -1,9 +1,10 @@
-"""A failed buildx run, explained: what broke, where, and what to do."""
+"""What buildx says while it builds, and the error behind a build that failed."""
 
 from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,99 +12,131 @@ from builder.engines.buildlog import BuildLog, explain
 from registry.errors import ImgctlError, Refused, Unauthorized, Unreachable
 from registry.progress import SILENT
 
-RUN = "[2/3] RUN python3 -c 'import torch'"
+
+@dataclass
+class Noted:
+    """A Progress that keeps what it is told."""
+
+    events: list[str] = field(default_factory=list)
+
+    def start(self, key: str, label: str, total: int | None = None) -> None:
+        self.events.append(f"start {label} {total or ''}".strip())
+
+    def advance(self, key: str, amount: int) -> None:
+        self.events.append(f"advance {amount}")
+
+    def finish(self, key: str, note: str = "") -> None:
+        self.events.append(f"finish {note}".strip())
+
+    def say(self, line: str) -> None:
+        self.events.append(line)
 
 
-def failed_run(error: str, *output: str, last_words: str = "") -> BuildLog:
-    """The log of a build whose RUN failed, as buildx writes it."""
+def vertex(name: str, **more: object) -> str:
+    return json.dumps({"vertexes": [{"digest": f"sha256:{name}", "name": name, **more}]})
+
+
+def said(name: str, text: str) -> str:
+    data = base64.b64encode(text.encode()).decode()
+    return json.dumps({"logs": [{"vertex": f"sha256:{name}", "data": data}]})
+
+
+def failed(*lines: str, name: str = "[2/3] RUN make", error: str = "") -> ImgctlError:
+    """The error behind a step that fails after writing these lines."""
     log = BuildLog(SILENT)
-    text = "".join(f"{line}\n" for line in output).encode()
-    events = (
-        {"vertexes": [{"digest": "sha256:1", "name": RUN, "started": "2026-01-01T00:00:00Z"}]},
-        {"logs": [{"vertex": "sha256:1", "data": base64.b64encode(text).decode()}]},
-        {"vertexes": [{"digest": "sha256:1", "name": RUN, "error": error}]},
-    )
-    for event in events:
-        log.feed(json.dumps(event))
-    for line in last_words.splitlines():
-        log.feed(line)
-    return log
+    log.feed(vertex(name, started="now"))
+    for line in lines:
+        log.feed(said(name, line + "\n"))
+    log.feed(vertex(name, started="now", completed="now", error=error))
+    log.feed("Dockerfile:7")
+    log.feed(f"ERROR: failed to build: failed to solve: {error}")
+    return explain(log, 1)
 
 
-def did_not(code: int) -> str:
-    return (
-        "process \"/bin/sh -c python3 -c 'import torch'\" did not complete successfully: "
-        f"exit code: {code}"
-    )
+RUN_ERROR = 'process "/bin/sh -c make" did not complete successfully: exit code: '
+
+
+def test_steps_and_large_transfers_are_shown_and_housekeeping_is_not() -> None:
+    progress = Noted()
+    log = BuildLog(progress)
+    log.feed(vertex("[internal] load build definition", started="now"))
+    log.feed(vertex("[1/2] FROM base", started="now"))
+    status = {"vertex": "sha256:v", "id": "layer", "total": 5 << 20}
+    log.feed(json.dumps({"statuses": [{**status, "current": 1 << 20}]}))
+    log.feed(json.dumps({"statuses": [{**status, "current": 5 << 20, "completed": "now"}]}))
+    log.feed(json.dumps({"statuses": [{**status, "id": "small", "total": 100, "current": 100}]}))
+    log.feed(vertex("[1/2] FROM base", started="now", completed="now", cached=True))
+    assert progress.events == [
+        "start [1/2] FROM base", f"start layer {5 << 20}", f"advance {1 << 20}",
+        f"advance {4 << 20}", "finish", "finish cached",
+    ]  # fmt: skip
+
+
+def test_what_was_open_when_buildx_ended_is_closed() -> None:
+    progress = Noted()
+    log = BuildLog(progress)
+    log.feed(vertex("[1/2] RUN make", started="now"))
+    log.close()
+    assert progress.events == ["start [1/2] RUN make", "finish"]
+
+
+def test_a_step_that_fails_is_named_with_its_line_and_its_last_words() -> None:
+    error = failed("gcc: not found", "make: *** [all] Error 127", error=RUN_ERROR + "2")
+    assert error.what == "a step of the build failed: RUN make"
+    assert "Dockerfile line 7" in error.why
+    assert "exit code: 2" in error.why
+    assert "make: *** [all] Error 127" in error.why
+    assert error.exit_code == 1
+
+
+def test_a_step_cancelled_because_of_another_is_not_the_cause() -> None:
+    log = BuildLog(SILENT)
+    log.feed(vertex("[a 1/2] RUN sleep", started="now", error="context canceled"))
+    log.feed(vertex("[b 1/2] RUN false", started="now", error=RUN_ERROR + "1"))
+    assert "RUN false" in explain(log, 1).what
 
 
 @pytest.mark.parametrize(
-    ("code", "output"),
+    ("text", "kind", "what", "hint"),
     [
-        (139, ()),
-        (139, ("qemu: uncaught target signal 11 (Segmentation fault) - core dumped",)),
-        (132, ("qemu: uncaught target signal 4 (Illegal instruction) - core dumped",)),
-        (1, ("qemu: uncaught target signal 6 (Aborted) - core dumped", "the step went on")),
+        ("qemu: uncaught target signal 11 (Segmentation fault)", ImgctlError, "QEMU crashed",
+         "tonistiigi/binfmt"),
+        ("exec /bin/sh: exec format error", ImgctlError, "cannot run arm64", "imgctl doctor"),
+        ("write /x: no space left on device", ImgctlError, "disk is full", "prune"),
+        ("adding interface veth0 to bridge docker0 failed", ImgctlError, "network",
+         "--network host"),
+        ("granting entitlement network.host is not allowed", Refused, "--network host",
+         "allow-insecure-entitlement"),
+        ("pull access denied: 401 Unauthorized", Unauthorized, "may not read the base",
+         "docker login"),
+        ("ERROR: Cannot connect to the Docker daemon at unix:///x", Unreachable, "daemon",
+         "--engine direct"),
+        ('ERROR: no builder "farm" found', ImgctlError, "no such builder", "docker buildx ls"),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", Unreachable, "could not reach",
+         "--base-mirror"),
     ],
-)
-def test_a_crash_of_qemu_is_told_from_a_fault_of_the_step(
-    code: int, output: tuple[str, ...]
+)  # fmt: skip
+def test_known_troubles_come_with_their_remedy(
+    text: str, kind: type[ImgctlError], what: str, hint: str
 ) -> None:
-    error = explain(failed_run(did_not(code), *output), 1)
-    assert error.what == "QEMU crashed while it ran a step of the build for arm64"
-    assert f"exit code: {code}" in error.why
-    for word in ("qemu-v8.1.5", "v9.2.2", "v7.0.0-28", "--builder", "imgctl doctor"):
-        assert word in error.hint
-
-
-def test_a_step_that_fails_by_itself_is_not_blamed_on_qemu() -> None:
-    error = explain(failed_run(did_not(1), "ModuleNotFoundError: No module named 'torch'"), 1)
-    assert error.what == "a step of the build failed: RUN python3 -c 'import torch'"
-    assert "No module named 'torch'" in error.why
-
-
-def test_no_emulation_names_the_command_that_installs_it() -> None:
-    log = failed_run(did_not(1), "exec /bin/sh: exec format error")
-    error = explain(log, 1)
-    assert "cannot run arm64 programs" in error.what
-    assert "tonistiigi/binfmt --install arm64" in error.hint
-
-
-def test_the_line_of_the_dockerfile_is_named() -> None:
-    words = "Dockerfile:7\n--------------------\nERROR: failed to build: failed to solve: no"
-    error = explain(failed_run(did_not(139), last_words=words), 1)
-    assert error.why.startswith("Dockerfile line 7, RUN python3")
-
-
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("ERROR: failed to solve: write /x: no space left on device", ImgctlError),
-        ("ERROR: network.host is not allowed", Refused),
-        ("ERROR: failed to authorize: 401 Unauthorized", Unauthorized),
-        ("ERROR: Cannot connect to the Docker daemon at unix:///x", Unreachable),
-        ("ERROR: dial tcp: lookup nvcr.io: no such host", Unreachable),
-    ],
-)
-def test_what_buildx_says_last_becomes_an_error_with_a_remedy(
-    words: str, kind: type[ImgctlError]
-) -> None:
-    log = BuildLog(SILENT)
-    log.feed(words)
-    error = explain(log, 1)
+    error = failed(text, error=RUN_ERROR + "1")
     assert type(error) is kind
-    assert error.hint
+    assert what in error.what
+    assert hint in error.hint
 
 
-def test_words_nobody_foresaw_are_shown_as_they_are() -> None:
+def test_exit_139_is_a_crash_of_the_emulator() -> None:
+    assert "QEMU" in failed(error=RUN_ERROR + "139").what
+
+
+def test_lines_that_are_no_events_are_buildx_own_words() -> None:
     log = BuildLog(SILENT)
-    log.feed("ERROR: failed to build: failed to solve: the moon is in the way")
-    assert explain(log, 1).why == "the moon is in the way"
+    for line in ("{not json", '{"vertexes": null}', "[]", "", "ERROR: failed to solve: odd"):
+        log.feed(line)
+    error = explain(log, 1)
+    assert error.what == "buildx could not build the image"
+    assert error.why == "odd"
 
 
-def test_steps_cancelled_by_another_are_not_the_cause() -> None:
-    log = BuildLog(SILENT)
-    for name, error in (("[a] RUN a", "context canceled"), ("[b] RUN b", did_not(139))):
-        log.feed(json.dumps({"vertexes": [{"digest": name, "name": name, "error": error}]}))
-    assert log.failed is not None
-    assert log.failed.name == "RUN b"
+def test_silence_still_gives_the_exit_status() -> None:
+    assert explain(BuildLog(SILENT), 125).why == "exit status 125"
