@@ -69,7 +69,7 @@ def sources_of(
 def read_source(path: Path, release: L4TRelease | None) -> Source:
     """A Dockerfile from disk; raises BadInput for one that is not text."""
     try:
-        return Source(str(path), path.read_text("utf-8"), release)
+        return Source(str(path), path.read_text("utf-8-sig"), release)
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path} is no Dockerfile", f"it is not UTF-8 at byte {error.start}"

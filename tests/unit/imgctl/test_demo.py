@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from imgctl.cli import cli
 from imgctl.output import run
 from registry.layout import LayoutStore
 
+ROOT = Path(__file__).parents[3]
 STEPS = [
     "stand-in",
     "definition",
@@ -123,6 +127,26 @@ def test_another_release_gets_its_own_base(imgctl: Any) -> None:
 
 def test_nothing_is_left_behind(imgctl: Any, bare_machine: Path) -> None:
     imgctl()
+    assert list((bare_machine / "temporary").iterdir()) == []
+    assert list((bare_machine / "here").iterdir()) == []
+
+
+def test_an_interruption_leaves_nothing_either(bare_machine: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "imgctl", "demo", "--keep", "kept"],
+        cwd=bare_machine / "here",
+        env={"TMPDIR": str(bare_machine / "temporary"), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    demo.stdout.readline()
+    demo.send_signal(signal.SIGINT)
+    _, err = demo.communicate(timeout=30)
+    assert demo.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
     assert list((bare_machine / "temporary").iterdir()) == []
     assert list((bare_machine / "here").iterdir()) == []
 

@@ -126,3 +126,11 @@ def test_a_release_without_image_or_base_is_bad_input(imgctl: Any) -> None:
     code, out, err = imgctl("mnist")
     assert (code, out) == (2, "")
     assert "for which L4T release?" in err
+
+
+def test_the_documentation_has_every_check(imgctl: Any, registry: str) -> None:
+    page = (Path(__file__).parents[3] / "docs/doctor.md").read_text()
+    documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    _, out, _ = imgctl("--base-mirror", registry, "--harbor", registry, "--format", "json")
+    # Without an engine there is no disk of its own to look at.
+    assert documented == set(checks_of(out)) | {"docker disk"}

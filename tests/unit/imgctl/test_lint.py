@@ -51,6 +51,11 @@ def test_an_error_is_3_with_place_cause_and_remedy(imgctl: Any, folder: Path) ->
     assert err == "1 Dockerfile read: 1 error\n"
 
 
+def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(imgctl: Any, folder: Path) -> None:
+    (folder / "Dockerfile").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert imgctl("Dockerfile")[0] == 0
+
+
 def test_a_warning_alone_is_0_unless_asked_otherwise(imgctl: Any, folder: Path) -> None:
     (folder / "Dockerfile").write_text(CHMOD)
     assert imgctl("Dockerfile")[0] == 0
