@@ -15,7 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from registry.transfer import Tally
 
 REFRESH = 0.1  # seconds between two drawings of the bars
 SIGN_OF_LIFE = 15.0  # seconds between two lines on the total where there are no bars
@@ -212,6 +215,16 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def moved(tally: Tally, *, would: bool = False) -> str:
+    """What a transfer moved, in words; would: a dry run."""
+    parts = [f"sent {size(tally.sent_bytes)}"]
+    if tally.mounted:
+        parts.append(f"mounted {size(tally.mounted_bytes)}")
+    if tally.present:
+        parts.append(f"{size(tally.present_bytes)} already there")
+    return ("would have " if would else "") + ", ".join(parts)
 
 
 def duration(seconds: float) -> str:

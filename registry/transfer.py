@@ -17,6 +17,7 @@ from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin, RemoteStore, open_from, same_place
 from registry.progress import SILENT, Progress
+from registry.reference import is_digest
 from registry.store import Store
 from registry.workers import Stopped, work
 
@@ -30,11 +31,13 @@ class CopyOptions:
     """platform: the one to take out of an index; None takes the index with all of them.
 
     concurrency: blobs moved at once. referrers: signatures, SBOMs and the like come along.
+    dry_run: find out what would be done, change nothing; mounts are taken to succeed.
     """
 
     platform: Platform | None = None
     concurrency: int = 4
     referrers: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class CopyResult:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything one copy works with; see copy() for the meaning of the fields."""
+    """Everything one copy works with; see send() for the meaning of the fields."""
 
     source: Store
     target: Store
@@ -82,8 +85,8 @@ class Job:
     options: CopyOptions
     progress: Progress
     before_sending: Callable[[int], None]
+    known: set[str]
     stop: threading.Event
-    dry_run: bool = False
 
 
 def copy(
@@ -95,15 +98,42 @@ def copy(
     options: CopyOptions = CopyOptions(),
     origins: Sequence[Origin] = (),
     progress: Progress = SILENT,
-    before_sending: Callable[[int], None] = lambda missing: None,
+    known: set[str] | None = None,
 ) -> CopyResult:
     """Copy the image or index at reference; under target_reference, else under the same one.
 
     The other arguments are send()'s. Raises NotFound when a manifest or blob is nowhere to be
     had, and whatever the stores raise; no tag has moved then.
     """
-    wanted = target_reference or reference
     root = choose(source, reference, options.platform)
+    wanted = target_reference or (root.digest if is_digest(reference) else reference)
+    return copy_document(
+        source,
+        target,
+        root,
+        wanted,
+        options=options,
+        origins=origins,
+        progress=progress,
+        known=known,
+    )
+
+
+def copy_document(
+    source: Store,
+    target: Store,
+    root: Document,
+    wanted: str,
+    *,
+    options: CopyOptions = CopyOptions(),
+    origins: Sequence[Origin] = (),
+    progress: Progress = SILENT,
+    known: set[str] | None = None,
+) -> CopyResult:
+    """copy() for a manifest or index that has been read and chosen already.
+
+    wanted: the tag or digest to put it under, unless it is there.
+    """
     already = target.manifest_descriptor(wanted)
     unchanged = already is not None and already.digest == root.digest
     tally = Tally()
@@ -116,7 +146,7 @@ def copy(
             options=options,
             origins=origins,
             progress=progress,
-            before_sending=before_sending,
+            known=known,
         )
     return CopyResult(root.descriptor, tally, unchanged)
 
@@ -131,13 +161,15 @@ def send(
     origins: Sequence[Origin] = (),
     progress: Progress = SILENT,
     before_sending: Callable[[int], None] = lambda missing: None,
+    known: set[str] | None = None,
 ) -> Tally:
     """Bring a document and all below it into the target, then name it.
 
     wanted: the tag or digest to put it under; None when the target has it, and only referrers
     are to follow. origins: where blobs that the source lacks may be had (the base of a sparse
     layout); those on the target's host are mounted. before_sending: called with the bytes that
-    have to be sent, before any of them is; may raise (a quota).
+    have to be sent, before any of them is; may raise (a quota). known: digests of blobs that need
+    not be asked for, the target having got them just now; it grows by this document's.
     """
     job = Job(
         source,
@@ -146,6 +178,7 @@ def send(
         options,
         progress,
         before_sending,
+        set() if known is None else known,
         threading.Event(),
     )
     tally = Tally()
@@ -164,17 +197,9 @@ def estimate(
     source: Store, target: Store, root: Document, *, origins: Sequence[Origin] = ()
 ) -> Tally:
     """What send() would do, found out without changing anything; mounts are taken to succeed."""
-    job = Job(
-        source,
-        target,
-        (Origin(source), *origins),
-        CopyOptions(),
-        SILENT,
-        lambda missing: None,
-        threading.Event(),
-        dry_run=True,
+    return send(
+        source, target, root, root.digest, options=CopyOptions(dry_run=True), origins=origins
     )
-    return _copy_blobs_and_children(job, root)
 
 
 def choose(source: Store, reference: str, platform: Platform | None) -> Document:
@@ -201,13 +226,15 @@ def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
                 unique.setdefault(blob.digest, blob)
     tally = _copy_blobs(job, list(unique.values()), small)
     for document in documents:
-        if document.digest != root.digest and not job.dry_run:
+        if document.digest != root.digest:
             _put(job, document, None)
     return tally
 
 
 def _put(job: Job, document: Document, reference: str | None) -> None:
     """Store a manifest; blobs that vanished meanwhile (a garbage collection) are sent again."""
+    if job.options.dry_run:
+        return
     try:
         job.target.put_manifest(document, reference)
     except MissingBlobs as error:
@@ -254,13 +281,15 @@ def _copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: set[str]) -> 
     )
     missing = [blob for blob, tally in zip(blobs, probes, strict=True) if tally.sent]
     missing.sort(key=lambda blob: -blob.size)
-    if job.dry_run:
+    if job.options.dry_run:
+        job.known.update(blob.digest for blob in blobs)
         return sum(probes, Tally())
     if missing:
         job.before_sending(sum(blob.size for blob in missing))
     for blob in missing:
         job.progress.start(blob.digest, label(blob), blob.size)
     work(lambda blob: _send(job, blob), missing, job.options.concurrency, job.stop)
+    job.known.update(blob.digest for blob in blobs)
     return sum(probes, Tally())
 
 
@@ -268,6 +297,8 @@ def _probe(job: Job, blob: Descriptor, likely_new: bool) -> Tally:
     """What must be done for one blob, as what will have been done; mounts it where possible."""
     present = Tally(present=1, present_bytes=blob.size)
     target = job.target
+    if blob.digest in job.known:
+        return present
     ask = True
     if isinstance(target, RemoteStore):
         ask = not likely_new
@@ -275,7 +306,7 @@ def _probe(job: Job, blob: Descriptor, likely_new: bool) -> Tally:
         if any(name == target.name for name in neighbours):
             return present
         # No question before a mount: it tells as much, and is likely to be the last request.
-        if any(job.dry_run or target.mount_blob(blob, name) for name in neighbours):
+        if any(job.options.dry_run or target.mount_blob(blob, name) for name in neighbours):
             return Tally(mounted=1, mounted_bytes=blob.size)
     if ask and target.blob_exists(blob.digest):
         return present

@@ -154,16 +154,10 @@ def _as_json(item: Pushed, dry_run: bool) -> dict[str, Any]:
 
 def _summary(record: PushRecord, dry_run: bool) -> str:
     """What a push moved, or would: one line."""
-    from imgctl.progress import size
+    from imgctl.progress import moved
 
     cost = f"{record.requests} request{'s' * (record.requests != 1)}"
     if record.unchanged:
         return f"already there, {cost}"
-    tally = record.tally
-    parts = [f"sent {size(tally.sent_bytes)}"]
-    if tally.mounted:
-        parts.append(f"mounted {size(tally.mounted_bytes)}")
-    if tally.present:
-        parts.append(f"{size(tally.present_bytes)} already there")
-    line = ", ".join(parts)
-    return f"would have {line}" if dry_run else f"{line}, {cost}"
+    line = moved(record.tally, would=dry_run)
+    return line if dry_run else f"{line}, {cost}"

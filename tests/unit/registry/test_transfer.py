@@ -15,7 +15,7 @@ from registry.errors import CorruptContent, ImgctlError, NotFound, RegistryError
 from registry.layout import LayoutStore
 from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
 from registry.origin import Origin
-from registry.transfer import CopyOptions, Tally, copy
+from registry.transfer import CopyOptions, Tally, copy, send
 from registry.workers import Stopped, work
 from tests.unit.registry.images import Neighbour, blob, chunks_of, manifest, put_image
 
@@ -292,7 +292,7 @@ def test_what_has_to_be_sent_is_told_before_anything_is(
         raise ImgctlError("the quota is exceeded")
 
     with pytest.raises(ImgctlError, match="quota"):
-        copy(source, target, "1.0", before_sending=quota)
+        send(source, target, document, "1.0", before_sending=quota)
     assert told == [sum(item.size for item in document.blobs())]
     assert not target.blob_exists(blob(OURS).digest)
 
