@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -15,6 +16,22 @@ INTERRUPTED = 130
 
 def run(group: click.Group, args: list[str] | None = None) -> int:
     """Run the command line; return the exit code (0, 1, 2, 3 or 130), never raise."""
+    code = _run(group, args)
+    if sys.stdout is None:  # closed by whoever started us
+        return code
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still in the buffer can go nowhere; the interpreter shall not try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return code
+        print_error(_from_os(error))
+        return 1
+    return code
+
+
+def _run(group: click.Group, args: list[str] | None) -> int:
     try:
         result = group.main(args=args, prog_name="imgctl", standalone_mode=False)
     except click.exceptions.Abort:
@@ -29,9 +46,8 @@ def run(group: click.Group, args: list[str] | None = None) -> int:
     except ImgctlError as error:
         print_error(error)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our stdout left (`| head`): not an error worth a line.
-        sys.stderr.close()
+    except SystemExit:
+        # So click ends when the reader of our stdout left (`| head`): no error worth a line.
         return 0
     except OSError as error:
         print_error(_from_os(error))
