@@ -53,6 +53,12 @@ def settings_path() -> Path | None:
     return local if local.is_file() else None
 
 
+def section(name: str) -> dict[str, Any]:
+    """A free-form section of the settings file in force; empty when there is none."""
+    path = settings_path()
+    return load_settings(path).section(name) if path else {}
+
+
 def load_settings(path: Path) -> SettingsFile:
     """Read a settings file; raises BadInput when it is not a YAML mapping."""
     import yaml

@@ -117,7 +117,7 @@ def push_build(work: Work, build: Build) -> PushRecord:
         pushed=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     if not work.options.dry_run:
-        _write(work, build.folder, record)
+        write_beside(work, build.folder, record)
     return record
 
 
@@ -149,7 +149,7 @@ def _check_tags(work: Work, builds: Sequence[Build]) -> None:
             )
 
 
-def _write(work: Work, folder: Path, record: PushRecord) -> None:
+def write_beside(work: Work, folder: Path, record: PushRecord) -> None:
     """Write push.json and the manifests; leave alone what says the same already."""
     value = record.to_json()
     same = record.unchanged and _identity(_written(folder)) == _identity(value)

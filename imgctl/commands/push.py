@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
-from registry.errors import BadInput, ImgctlError
+from registry.errors import ImgctlError
 
 if TYPE_CHECKING:
     from registry.push import PushRecord
-    from release.push import Place, Pushed
-
-DEFAULT_PROJECT = "algorithms"
-_OF_HARBOR = {
-    "--create-project": "create_project",
-    "--scan": "scan",
-    "--fail-on": "fail_on",
-    "--label": "labels",
-}
+    from release.push import Pushed
 
 
 @click.command(name="push")
@@ -59,12 +51,13 @@ def command(
     from builder.base_image import Mirror
     from builder.dist import find_builds
     from imgctl.progress import progress as shown
+    from imgctl.push_options import place_of, target_of
     from registry.client import RegistryClient
-    from registry.push import PlainTarget, PushOptions
+    from registry.push import PushOptions
     from registry.reference import check_tag
     from release.push import Work, push_builds
 
-    place = _place(given)
+    place = place_of(given)
     tags = tuple(check_tag(tag) for tag in given["tags"])
     mirror = Mirror.parse(given["base_mirror"]) if given["base_mirror"] else None
     builds = find_builds(dist, images)
@@ -72,7 +65,7 @@ def command(
         work = Work(
             client=client,
             place=place,
-            target=PlainTarget(),
+            target=target_of(given, client, place),
             mirror=mirror,
             tags=tags,
             known=builds if not images else [*builds, *find_builds(dist)],
@@ -82,38 +75,6 @@ def command(
         )
         results = push_builds(work, builds)
     return _report(results, output_format, given["dry_run"])
-
-
-def _place(given: dict[str, Any]) -> Place:
-    """Where to; a host on the command line stands before one in imgctl.yaml."""
-    from release.push import Place
-
-    harbor, plain = _chosen(given)
-    if plain:
-        useless = [flag for flag, name in _OF_HARBOR.items() if given[name]]
-        if useless:
-            raise BadInput(f"{useless[0]} is for Harbor", f"{plain} is given with --registry",
-                           f"write --harbor {plain} if it is one")  # fmt: skip
-        return Place.parse(plain, given["project"] or "")
-    return Place.parse(harbor, given["project"] or DEFAULT_PROJECT)
-
-
-def _chosen(given: dict[str, Any]) -> tuple[str, str]:
-    """The host of --harbor, or that of --registry; the other is empty."""
-    harbor, plain = given["harbor"] or "", given["plain"] or ""
-    if harbor and plain:
-        context = click.get_current_context()
-        ranks = [context.get_parameter_source(name) for name in ("harbor", "plain")]
-        if ranks[0] == ranks[1]:
-            raise BadInput("both --harbor and --registry are given", "", "give the one to push to")
-        from_file = click.core.ParameterSource.DEFAULT_MAP
-        from_flag = click.core.ParameterSource.COMMANDLINE
-        harbor_wins = ranks[0] == from_flag or ranks[1] == from_file
-        return (harbor, "") if harbor_wins else ("", plain)
-    if not harbor and not plain:
-        hint = "add --harbor HOST, or `harbor: HOST` in imgctl.yaml; --registry HOST for others"
-        raise BadInput("push where?", "", hint)
-    return harbor, plain
 
 
 def _report(results: list[Pushed], output_format: str, dry_run: bool) -> int:
