@@ -26,6 +26,9 @@ from release.push import Work, push_request, write_beside
 from release.record import ReleaseRecord
 from release.tags import TagScheme, check_above
 
+PLAN = "io.imgctl.plan"
+"""The annotation with the identity of the plan an image was built from."""
+
 Seal = Callable[[Store, Document, Build], Mapping[str, Any]]
 """Signs an image that is in a repository, and attests to it; what it attached, for the record."""
 
@@ -148,7 +151,7 @@ def dry_run(job: Job, builds: Mapping[str, Build], tags: Sequence[str]) -> list[
             what = "signature, provenance and SBOMs, as far as they are not there"
             actions.append(Action("sign", l4t, what, (f"PUT {root}/manifests/sha256:…",)))
         names = tags_for(job, l4t, tags)
-        puts = [f"PUT {root}/manifests/{tag}" for tag in names]
+        puts = [f"PUT {root}/manifests/{tag}" for tag in _to_move(job, digest, names)]
         actions.append(Action("tag", l4t, ", ".join(names), tuple(puts)))
         actions.append(Action("manifests", l4t, "pod.yaml, deployment.yaml, push.json"))
     return actions
@@ -164,16 +167,30 @@ def tags_for(job: Job, l4t: str, tags: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([fixed, *job.scheme.moving_tags(job.version, l4t, released)]))
 
 
+def check_plan(job: Job, l4t: str, identity: str) -> None:
+    """Raise Refused when a tag is released from another plan; asked before anything is built."""
+    try:
+        found = job.repository.manifest(job.fixed_tag(l4t))
+    except NotFound:
+        return
+    if found.annotations.get(PLAN, identity) != identity:
+        raise _taken(job, l4t, found.digest, f"this plan is {identity}")
+
+
 def check_free(job: Job, l4t: str, build: Build) -> None:
     """Raise Refused when the tag of a build names something else already."""
     tag = job.fixed_tag(l4t)
     found = job.repository.manifest_descriptor(tag)
     if found is not None and found.digest != build.record.digest:
-        raise Refused(
-            f"{job.repository}:{tag} is released with other content",
-            f"it names {found.digest}, this build is {build.record.digest}",
-            f"release it as {job.version.bump_patch()}",
-        )
+        raise _taken(job, l4t, found.digest, f"this build is {build.record.digest}")
+
+
+def _taken(job: Job, l4t: str, digest: str, ours: str) -> Refused:
+    return Refused(
+        f"{job.repository}:{job.fixed_tag(l4t)} is released with other content",
+        f"it names {digest}, {ours}",
+        f"release it as {job.version.bump_patch()}",
+    )
 
 
 def _request(job: Job, build: Build) -> tuple[PushRequest, Repository]:
@@ -193,13 +210,14 @@ def _push_requests(job: Job, build: Build) -> Iterator[str]:
     root, digest = f"/v2/{job.repository.name}", build.record.digest
     request, repository = _request(job, build)
     document, _ = check_source(request)
+    if repository.manifest_descriptor(digest) is not None:
+        return
     tally = estimate(request.source, repository, document, origins=request.origins)
     if tally.sent:
         yield f"POST {root}/blobs/uploads/, PUT: {tally.sent} blobs, {tally.sent_bytes} bytes"
     if tally.mounted:
         yield f"POST {root}/blobs/uploads/?mount=…: {tally.mounted} blobs"
-    if repository.manifest_descriptor(digest) is None:
-        yield f"PUT {root}/manifests/{digest}"
+    yield f"PUT {root}/manifests/{digest}"
 
 
 def _send(job: Job, build: Build) -> Sent:
@@ -241,15 +259,18 @@ def _publish(job: Job, build: Build, sent: Sent, names: Sequence[str]) -> None:
 
 def _name(job: Job, document: Document, names: Sequence[str]) -> None:
     """Put the tags that do not name the document yet, the fixed one first."""
-    for tag in names:
-        found = job.repository.manifest_descriptor(tag)
-        if found is not None and found.digest == document.digest:
-            continue
-        reason = job.work.target.why_immutable(job.repository, tag) if found is not None else ""
-        if reason:
+    for tag in _to_move(job, document.digest, names):
+        reason = job.work.target.why_immutable(job.repository, tag)
+        if reason and job.repository.manifest_descriptor(tag) is not None:
             hint = "take readable tags out of the immutable rule: they follow the newest release"
             raise Refused(f"{job.repository}:{tag} is immutable", reason, hint)
         job.repository.put_manifest(document, tag)
+
+
+def _to_move(job: Job, digest: str, names: Sequence[str]) -> list[str]:
+    """The tags that do not name the digest yet."""
+    found = {tag: job.repository.manifest_descriptor(tag) for tag in names}
+    return [tag for tag, there in found.items() if there is None or there.digest != digest]
 
 
 def _keep(job: Job, record: ReleaseRecord, step: str, l4t: str, outcome: Any) -> ReleaseRecord:

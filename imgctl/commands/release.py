@@ -199,10 +199,14 @@ class _Run:
         from builder.build import build_all
         from builder.dist import Build
         from builder.request import Request
+        from release.procedure import check_plan
 
         definition = replace(self.definition, version=str(job.version))
         workshop = self._workshop(dist, source)
         requests = [Request(definition, item, self.given["family"]) for item in self.releases]
+        for request in requests:
+            # Before a build takes the place of the one that was released.
+            check_plan(job, request.release.name, workshop.plan(request).identity)
         builds = {}
         for outcome in build_all(workshop, requests):
             if outcome.error is not None or outcome.folder is None:
