@@ -122,6 +122,13 @@ class Authorizer:
         )
 
     @property
+    def username(self) -> str:
+        """Who is known to ask; empty for nobody, and for an identity token."""
+        with self._lock:
+            credentials = self._credentials()
+        return credentials.username if credentials else ""
+
+    @property
     def authenticated(self) -> bool:
         """Whether user name and password are in use with this host."""
         with self._lock:

@@ -1,0 +1,56 @@
+"""The cause behind an error of Harbor's API.
+
+Codes and statuses: goharbor/harbor src/lib/http/error.go. Harbor masks the bodies of 5xx, and
+proxies before it answer with HTML.
+"""
+
+from __future__ import annotations
+
+from registry.answers import Answer, error_for, project_missing
+from registry.errors import ImgctlError, NotFound, Refused, RegistryError, Unauthorized
+
+
+class NotHarbor(RegistryError):
+    """The host answers, but not as Harbor does."""
+
+
+class Conflict(RegistryError):
+    """What was to be made exists already, or is being made."""
+
+
+def not_harbor(answer: Answer) -> NotHarbor:
+    """For a host whose /api/v2.0 is not Harbor's."""
+    seen = "a web page" if answer.is_html else f"status {answer.status}"
+    return NotHarbor(
+        f"{answer.url.netloc} is not a Harbor",
+        f"{answer.url.target.split('?')[0]} answered with {seen}",
+        "check the host and its port; for another kind of registry use --registry",
+        status=answer.status,
+    )
+
+
+def problem(answer: Answer, doing: str, user: str) -> ImgctlError:
+    """The error behind an answer of the API that is not the one hoped for.
+
+    doing: the end of "cannot …". user: who asked; empty for nobody. 401 is not for here:
+    registry.auth knows whether the password or a permission is at fault.
+    """
+    status, said = answer.status, answer.message
+    if missing := project_missing(answer):
+        return missing
+    if status == 403 and answer.has("FORBIDDEN"):
+        return Unauthorized(
+            f"{user or 'nobody in particular'} is not allowed to {doing}",
+            said,
+            "give the account that permission in Harbor, or log in as one that has it",
+            status=status,
+        )
+    if status == 404 and answer.errors:
+        return NotFound(f"cannot {doing}: it does not exist", said, "check the name", status=404)
+    if status == 409:
+        return Conflict(f"cannot {doing}: it exists already", said, status=status)
+    if status == 412:
+        return Refused(f"cannot {doing}: Harbor refuses it as things are", said)
+    if status in (400, 422):
+        return RegistryError(f"cannot {doing}: Harbor does not take it", said, status=status)
+    return error_for(answer, doing)
