@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from bench.http_tap import Tap
@@ -90,19 +90,15 @@ def relay(upstream: str, round_trip: float = 0.0) -> Iterator[Relay]:
     host, port = upstream.rsplit(":", 1)
     state = Relay("")
 
-    async def serve(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(round_trip)
-        far_reader, far_writer = await asyncio.open_connection(host, int(port), limit=_PIECE)
-        requests, replies = state.opened()
-        with suppress(ConnectionError):
-            await asyncio.gather(
-                _pass(reader, far_writer, round_trip / 2, state, 0, requests),
-                _pass(far_reader, writer, round_trip / 2, state, 1, replies),
-            )
-        for end in (far_writer, writer):
-            end.close()
+        async with _closing(writer):
+            far_reader, far_writer = await asyncio.open_connection(host, int(port), limit=_PIECE)
+            requests, replies = state.opened()
+            async with _closing(far_writer), asyncio.TaskGroup() as both:
+                delay = round_trip / 2
+                both.create_task(_pass(reader, far_writer, delay, state, 0, requests))
+                both.create_task(_pass(far_reader, writer, delay, state, 1, replies))
 
     async def start() -> asyncio.Server:
         return await asyncio.start_server(serve, "127.0.0.1", 0, limit=_PIECE)
@@ -110,7 +106,7 @@ def relay(upstream: str, round_trip: float = 0.0) -> Iterator[Relay]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    state.host = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    state.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state
     finally:
@@ -118,6 +114,19 @@ def relay(upstream: str, round_trip: float = 0.0) -> Iterator[Relay]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Close a connection when the block ends; that the other side broke it is no matter."""
+    try:
+        yield
+    except* ConnectionError:
+        pass
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def _end(server: asyncio.Server) -> None:

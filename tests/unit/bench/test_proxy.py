@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import httpx
 from hypothesis import given
@@ -17,7 +18,8 @@ from registry.sandbox.server import serve
 EXCHANGE = (
     b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
     b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n"
-    b"PATCH /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n"
+    b"PATCH /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n"
     b"PUT /d HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
 )
 
@@ -26,7 +28,7 @@ EXCHANGE = (
 def test_messages_are_counted_wherever_the_pieces_are_cut(cuts: list[int]) -> None:
     tap = Tap()
     places = [0, *sorted(cuts), len(EXCHANGE)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         tap.feed(EXCHANGE[start:end])
     assert [line.split()[0] for line in tap.starts] == ["POST", "GET", "PATCH", "PUT"]
     assert tap.body == 5 + 13
