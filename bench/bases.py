@@ -9,15 +9,34 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
+from registry.oci import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER_GZIP,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+)
 from tests.e2e.support.bases import ENVIRONMENT
 
-MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
-CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
-LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _BLOCK = 8 << 20
+
+
+@dataclass(frozen=True)
+class Family:
+    """The media types of manifest, config and layers that go together."""
+
+    manifest: str
+    config: str
+    layer: str
+
+
+DOCKER = Family(DOCKER_MANIFEST, DOCKER_CONFIG, DOCKER_LAYER_GZIP)
+OCI = Family(OCI_MANIFEST, OCI_CONFIG, OCI_LAYER_GZIP)
 
 
 @dataclass
@@ -69,14 +88,14 @@ def config_of(made: list[Layer]) -> bytes:
     return json.dumps(value).encode()
 
 
-def manifest_of(config: bytes, made: list[Layer]) -> bytes:
-    """The manifest over the config and the layers, of Docker's media types as NVIDIA's are."""
+def manifest_of(config: bytes, made: list[Layer], family: Family) -> bytes:
+    """The manifest over the config and the layers."""
     value = {
         "schemaVersion": 2,
-        "mediaType": MANIFEST_TYPE,
-        "config": {"mediaType": CONFIG_TYPE, "digest": digest(config), "size": len(config)},
+        "mediaType": family.manifest,
+        "config": {"mediaType": family.config, "digest": digest(config), "size": len(config)},
         "layers": [
-            {"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.length}
+            {"mediaType": family.layer, "digest": layer.digest, "size": layer.length}
             for layer in made
         ],
     }
@@ -84,7 +103,10 @@ def manifest_of(config: bytes, made: list[Layer]) -> bytes:
 
 
 def push_large(host: str, name: str, total: int, count: int) -> None:
-    """Push an arm64 image `repository:tag` of `count` layers and `total` bytes to a registry."""
+    """Push an arm64 image `repository:tag` of `count` layers and `total` bytes to a registry.
+
+    Of Docker's media types, as NVIDIA's images are.
+    """
     repository, tag = name.rsplit(":", 1)
     with httpx.Client(base_url=f"http://{host}/v2/{repository}", timeout=120) as client:
         made = layers(total, count)
@@ -94,9 +116,34 @@ def push_large(host: str, name: str, total: int, count: int) -> None:
         opened = client.post("/blobs/uploads/").raise_for_status()
         place = httpx.URL(opened.headers["Location"]).copy_merge_params({"digest": digest(config)})
         client.put(place, content=config).raise_for_status()
-        kind = {"Content-Type": MANIFEST_TYPE}
-        manifest = manifest_of(config, made)
+        kind = {"Content-Type": DOCKER.manifest}
+        manifest = manifest_of(config, made, DOCKER)
         client.put(f"/manifests/{tag}", content=manifest, headers=kind).raise_for_status()
+
+
+def write_layout(folder: Path, tag: str, total: int, count: int) -> str:
+    """Write an OCI image layout with an arm64 image of `total` bytes; the manifest's digest."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    made = layers(total, count)
+    for layer in made:
+        aside = blobs / "making"
+        with aside.open("wb") as file:
+            file.writelines(layer.chunks())
+        aside.rename(blobs / layer.digest.partition(":")[2])
+    config = config_of(made)
+    manifest = manifest_of(config, made, OCI)
+    for document in (config, manifest):
+        (blobs / digest(document).partition(":")[2]).write_bytes(document)
+    entry = {
+        "mediaType": OCI.manifest,
+        "digest": digest(manifest),
+        "size": len(manifest),
+        "annotations": {"org.opencontainers.image.ref.name": tag},
+    }
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return digest(manifest)
 
 
 def digest(data: bytes) -> str:

@@ -9,7 +9,7 @@ import json
 import tarfile
 import zlib
 
-from bench.bases import config_of, layers, manifest_of
+from bench.bases import DOCKER, config_of, layers, manifest_of
 
 SIZE = 20_000_000
 
@@ -36,7 +36,8 @@ def test_no_two_layers_are_alike_and_config_and_manifest_name_them_in_order() ->
     made = layers(3000, 3)
     for layer in made:
         assert b"".join(layer.chunks())
-    config, manifest = config_of(made), json.loads(manifest_of(config_of(made), made))
+    config = config_of(made)
+    manifest = json.loads(manifest_of(config, made, DOCKER))
     assert len({layer.digest for layer in made}) == 3
     assert json.loads(config)["rootfs"]["diff_ids"] == [layer.diff_id for layer in made]
     assert [item["digest"] for item in manifest["layers"]] == [layer.digest for layer in made]
