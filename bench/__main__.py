@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench import build, machine, start_up
+from bench import build, bulk, machine, push, start_up
 from bench.report import markdown
 from bench.result import Kept, load, save
 from bench.setting import Measurement, Setting
@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 MEASUREMENTS = (
     Measurement("build", build.measure),
     Measurement("start-up", start_up.measure),
+    Measurement("push", push.measure),
+    Measurement("bulk", bulk.measure),
 )
 NAMES = [item.name for item in MEASUREMENTS]
 

@@ -9,7 +9,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
@@ -102,10 +101,10 @@ def manifest_of(config: bytes, made: list[Layer], family: Family) -> bytes:
     return json.dumps(value).encode()
 
 
-def push_large(host: str, name: str, total: int, count: int) -> None:
+def push_large(host: str, name: str, total: int, count: int, family: Family = DOCKER) -> None:
     """Push an arm64 image `repository:tag` of `count` layers and `total` bytes to a registry.
 
-    Of Docker's media types, as NVIDIA's images are.
+    family: Docker's media types, as NVIDIA's images have them, unless given.
     """
     repository, tag = name.rsplit(":", 1)
     with httpx.Client(base_url=f"http://{host}/v2/{repository}", timeout=120) as client:
@@ -116,34 +115,9 @@ def push_large(host: str, name: str, total: int, count: int) -> None:
         opened = client.post("/blobs/uploads/").raise_for_status()
         place = httpx.URL(opened.headers["Location"]).copy_merge_params({"digest": digest(config)})
         client.put(place, content=config).raise_for_status()
-        kind = {"Content-Type": DOCKER.manifest}
-        manifest = manifest_of(config, made, DOCKER)
+        kind = {"Content-Type": family.manifest}
+        manifest = manifest_of(config, made, family)
         client.put(f"/manifests/{tag}", content=manifest, headers=kind).raise_for_status()
-
-
-def write_layout(folder: Path, tag: str, total: int, count: int) -> str:
-    """Write an OCI image layout with an arm64 image of `total` bytes; the manifest's digest."""
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    made = layers(total, count)
-    for layer in made:
-        aside = blobs / "making"
-        with aside.open("wb") as file:
-            file.writelines(layer.chunks())
-        aside.rename(blobs / layer.digest.partition(":")[2])
-    config = config_of(made)
-    manifest = manifest_of(config, made, OCI)
-    for document in (config, manifest):
-        (blobs / digest(document).partition(":")[2]).write_bytes(document)
-    entry = {
-        "mediaType": OCI.manifest,
-        "digest": digest(manifest),
-        "size": len(manifest),
-        "annotations": {"org.opencontainers.image.ref.name": tag},
-    }
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return digest(manifest)
 
 
 def digest(data: bytes) -> str:

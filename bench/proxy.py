@@ -65,7 +65,9 @@ class Relay:
             status = start.split(" ")[1]
             if status.startswith("1"):
                 return False
-            return methods.popleft() != "HEAD" and status not in ("204", "304")
+            # What is no HTTP (a client that tries TLS first) gets a reply without a request.
+            method = methods.popleft() if methods else ""
+            return method != "HEAD" and status not in ("204", "304")
 
         taps = Tap(request), Tap(reply)
         with self._lock:
@@ -89,13 +91,14 @@ def relay(upstream: str, round_trip: float = 0.0) -> Iterator[Relay]:
     loop = asyncio.new_event_loop()
     host, port = upstream.rsplit(":", 1)
     state = Relay("")
+    ends: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(round_trip)
-        async with _closing(writer):
+        async with _closing(writer, ends):
             far_reader, far_writer = await asyncio.open_connection(host, int(port), limit=_PIECE)
             requests, replies = state.opened()
-            async with _closing(far_writer), asyncio.TaskGroup() as both:
+            async with _closing(far_writer, ends), asyncio.TaskGroup() as both:
                 delay = round_trip / 2
                 both.create_task(_pass(reader, far_writer, delay, state, 0, requests))
                 both.create_task(_pass(far_reader, writer, delay, state, 1, replies))
@@ -110,31 +113,36 @@ def relay(upstream: str, round_trip: float = 0.0) -> Iterator[Relay]:
     try:
         yield state
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server, ends), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
 @asynccontextmanager
-async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+async def _closing(
+    writer: asyncio.StreamWriter, ends: set[asyncio.StreamWriter]
+) -> AsyncIterator[None]:
     """Close a connection when the block ends; that the other side broke it is no matter."""
+    ends.add(writer)
     try:
         yield
     except* ConnectionError:
         pass
     finally:
+        ends.discard(writer)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
 
 
-async def _end(server: asyncio.Server) -> None:
+async def _end(server: asyncio.Server, ends: set[asyncio.StreamWriter]) -> None:
+    """Break the connections that are still open, and wait for what serves them."""
     server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for end in ends:
+            end.transport.abort()
+        await asyncio.wait(others, timeout=0.1)
 
 
 async def _pass(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from itertools import pairwise
 
@@ -83,3 +84,23 @@ def test_counting_starts_over_when_asked() -> None:
         assert state.traffic().requests == 1
         state.reset()
         assert state.traffic() == Traffic()
+
+
+def test_a_client_that_tries_tls_first_is_let_through_and_not_counted() -> None:
+    with serve(MemoryRegistry()) as registry, relay(registry) as state:
+        host, port = state.host.split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as client:
+            client.sendall(b"\x16\x03\x01\x00\x05hello\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400")
+        assert state.traffic().body_down > 0
+
+
+def test_connections_left_open_do_not_hold_the_end_up() -> None:
+    with serve(MemoryRegistry()) as registry, relay(registry) as state:
+        host, port = state.host.split(":")
+        client = socket.create_connection((host, int(port)), timeout=5)
+        client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    with client:
+        while client.recv(1000):
+            pass
