@@ -165,8 +165,24 @@ def file_entry(
         uid=uid,
         gid=gid,
         size=size,
-        open=lambda: source.open("rb"),
+        open=lambda: _open_source(source),
         sha256=sha256,
+    )
+
+
+def _open_source(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except (FileNotFoundError, PermissionError) as error:
+        raise unreadable(source, error) from error
+
+
+def unreadable(source: Path, error: OSError) -> BadInput:
+    """The error for a file that was there when the plan was made and cannot be read now."""
+    gone = isinstance(error, FileNotFoundError)
+    return BadInput(
+        f"the file {source} is gone" if gone else f"the file {source} cannot be read",
+        "it was there when the plan was made" if gone else (error.strerror or str(error)).lower(),
     )
 
 

@@ -19,6 +19,7 @@ from builder.graft import timestamp
 from builder.instructions import Instruction, final_stage, parse
 from builder.matrix import L4TRelease
 from builder.stage import beyond_stage, obstacle, only_buildx
+from registry.errors import BadInput
 from registry.oci import Platform, canonical_json, sha256
 
 if TYPE_CHECKING:
@@ -250,6 +251,9 @@ def _context(definition: ImageDefinition) -> tuple[ContextFile, ...]:
 
 
 def _measure(path: Path) -> tuple[int, str]:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return stream.tell(), digest
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return stream.tell(), digest
+    except OSError as error:
+        raise BadInput(f"the file {path} cannot be read", (error.strerror or "").lower()) from error

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from builder.base_image import RemoteBase
 from builder.graft import timestamp
-from builder.layer import write_layer
+from builder.layer import unreadable, write_layer
 from builder.plan import BuildPlan
-from registry.errors import BadInput
 from registry.layout import LayoutStore
 from registry.oci import (
     OCI_CONFIG,
@@ -68,10 +67,8 @@ def write_context(plan: BuildPlan, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(file.source, target)
-        except FileNotFoundError as error:
-            raise BadInput(
-                f"the file {file.source} is gone", "it was there when the plan was made"
-            ) from error
+        except (FileNotFoundError, PermissionError) as error:
+            raise unreadable(file.source, error) from error
         target.chmod(file.mode)
     for path, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -261,3 +261,31 @@ def test_loading_without_a_daemon_keeps_the_build_and_says_what_failed(
                   env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})  # fmt: skip
     check_failed(done, 1, "Docker engine")
     assert built(tmp_path).files()
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "words"),
+    [
+        (
+            "sh -c 'kill -SEGV $$'; exit $?",
+            ("--network", "host"),
+            ("QEMU crashed", "line", "tonistiigi/binfmt"),
+        ),
+        ("echo the reason; false", ("--network", "host"), ("RUN echo", "the reason", "line")),
+        ("true", (), ("network", "--network host")),  # this engine has no bridge
+    ],
+)
+def test_a_step_that_fails_says_what_went_wrong_and_where(
+    engine: str,
+    base: Watched,
+    imgctl: Imgctl,
+    tmp_path: Path,
+    step: str,
+    options: tuple[str, ...],
+    words: tuple[str, ...],
+) -> None:
+    write_image(tmp_path, "probe")
+    write_template(tmp_path, "l4t-base", f"RUN {step}")
+    done = imgctl(*PROBE[:4], *options, "--base-mirror", base.host)
+    check_failed(done, 1, *words)
+    assert results(tmp_path) == []
