@@ -53,13 +53,17 @@ class TagScheme:
         """The tag that names one build for ever."""
         return _filled(self.fixed, version, l4t)
 
+    def parse_fixed(self, tag: str) -> tuple[Version, str] | None:
+        """The version and L4T release a tag names for ever; None for any other tag."""
+        match = re.fullmatch(_pattern(self.fixed), tag)
+        if match is None or not Version.is_valid(match["version"]):
+            return None
+        return Version.parse(match["version"]), match["l4t"]
+
     def versions(self, tags: Iterable[str], l4t: str) -> list[Version]:
         """The versions released for one L4T release, lowest first, found in a list of tags."""
-        pattern = re.escape(self.fixed).replace(r"\{", "{").replace(r"\}", "}")
-        pattern = pattern.replace("{version}", "(?P<version>.+)").replace("{l4t}", re.escape(l4t))
-        found = [re.fullmatch(_FIELD.sub(".+", pattern), tag) for tag in tags]
-        texts = [match["version"] for match in found if match]
-        return sorted(Version.parse(text) for text in texts if Version.is_valid(text))
+        found = (self.parse_fixed(tag) for tag in tags)
+        return sorted(version for version, name in filter(None, found) if name == l4t)
 
     def moving_tags(self, version: Version, l4t: str, released: Iterable[Version]) -> list[str]:
         """The readable tags that version takes over, given what is released on the default line."""
@@ -116,6 +120,13 @@ def parse_version(text: str) -> Version:
             f"version {text} has build metadata", "a tag cannot hold '+'", "leave it out"
         )
     return version
+
+
+def _pattern(fixed: str) -> str:
+    """A regular expression for tags made by a scheme."""
+    text = re.escape(fixed).replace(r"\{", "{").replace(r"\}", "}")
+    text = text.replace("{version}", "(?P<version>.+)", 1).replace("{l4t}", r"(?P<l4t>r[0-9.]+)", 1)
+    return _FIELD.sub(".+", text)
 
 
 def _starts(version: Version, part: str) -> bool:
