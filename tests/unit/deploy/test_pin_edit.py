@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
 import yaml
@@ -149,3 +150,21 @@ def test_a_diff_shows_what_changes_and_where() -> None:
         "-spec: {containers: [{image: 'a:1'}]} # keep\n"
         f"+spec: {{containers: [{{image: 'a:1@{DIGEST}'}}]}} # keep\n"
     )
+
+
+LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\n"]), min_size=1, max_size=40)
+
+
+@given(LINES, st.sets(st.integers(0, 39)))
+def test_a_diff_of_lines_changed_in_place_is_what_difflib_makes(
+    lines: list[str], changed: set[int]
+) -> None:
+    # Every line differs from the others, so that there is one shortest diff.
+    before = [f"{number}{line}" for number, line in enumerate(lines)]
+    after = [f"new {line}" if number in changed else line for number, line in enumerate(before)]
+    change = Change(FILE, "".join(before), "".join(after))
+    assert diff(change) == "".join(unified_diff(before, after, "a.yaml", "a.yaml"))
+
+
+def test_a_new_file_is_shown_whole() -> None:
+    assert diff(Change(FILE, None, "a\n")) == "--- /dev/null\n+++ a.yaml\n@@ -0,0 +1 @@\n+a\n"
