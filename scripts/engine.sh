@@ -58,7 +58,7 @@ PIN
 present() {
     local tool
     for tool in dockerd containerd ctr docker-registry crane oras cosign skopeo qemu-aarch64-static \
-        mmdebstrap nginx; do
+        mmdebstrap nginx kubectl; do
         command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null ||
             return 1
     done
@@ -79,10 +79,14 @@ install() {
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     add_suites
+    # One from elsewhere will do; apt would refuse to put an older one in its place.
+    local kubectl=kubectl/trixie
+    if command -v kubectl >/dev/null; then kubectl=; fi
+    # shellcheck disable=SC2086 - nothing, or one word
     apt-get install -y -qq --no-install-recommends \
         docker.io/trixie docker-cli/trixie containerd/trixie runc docker-buildx/sid \
         docker-registry crane/sid oras/trixie cosign/trixie skopeo nginx-light \
-        qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd >"$(mktemp)"
+        qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd $kubectl >"$(mktemp)"
     present || die "packages are installed, yet a tool is missing"
     say "installed: $(docker_client --version), $(dockerd --version)"
 }
