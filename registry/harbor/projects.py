@@ -43,6 +43,9 @@ class ProjectPolicy:
         return value
 
 
+PRIVATE = ProjectPolicy()
+
+
 @dataclass(frozen=True)
 class Project:
     """A project as Harbor tells of it. registry_id: of the registry it is a proxy cache for, 0 for

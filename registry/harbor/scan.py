@@ -1,0 +1,242 @@
+"""Scans for vulnerabilities: started, awaited, and judged.
+
+A scan runs on its own after it was asked for. While it is only queued an artifact shows no report
+at all, or the one from before; neither is a verdict. So a report counts from the moment that it
+is another one than was there when the scan was asked for, or that it says itself it is under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from registry.errors import Refused, RegistryError
+from registry.harbor import artifacts
+from registry.harbor.api import HarborApi
+from registry.harbor.artifacts import Artifact
+from registry.harbor.paths import artifact_path
+
+SEVERITIES = ("negligible", "low", "medium", "high", "critical")  # rising
+_VULNERABILITIES = "vulnerability.report"
+
+
+class NoScanner(RegistryError):
+    """The project has no scanner, or it is switched off."""
+
+
+class ScanState(StrEnum):
+    """How far a scan is."""
+
+    ABSENT = "absent"  # never asked for, or queued so lately that nothing shows it
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+_STATES = {
+    "pending": ScanState.QUEUED,
+    "scheduled": ScanState.QUEUED,
+    "running": ScanState.RUNNING,
+    "success": ScanState.DONE,
+    "error": ScanState.FAILED,
+    "stopped": ScanState.STOPPED,
+}
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What an artifact shows of its scan.
+
+    severity: the worst found, in Harbor's words. counts: findings by severity, in lower case.
+    finished: RFC 3339, empty while under way. scanner: name and version.
+    """
+
+    state: ScanState
+    severity: str = ""
+    total: int = 0
+    fixable: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    scanner: str = ""
+    started: str = ""
+    finished: str = ""
+    id: str = ""
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> ScanReport:
+        """From an artifact that was asked for with its scan."""
+        overview = artifact.raw.get("scan_overview") or {}
+        found = [value for kind, value in overview.items() if _VULNERABILITIES in kind]
+        if not found or not found[0].get("scan_status"):
+            return cls(ScanState.ABSENT)
+        value = found[0]
+        summary, scanner = value.get("summary") or {}, value.get("scanner") or {}
+        counts = {str(key).lower(): int(n) for key, n in (summary.get("summary") or {}).items()}
+        return cls(
+            _STATES.get(str(value["scan_status"]).lower(), ScanState.RUNNING),
+            str(value.get("severity", "")),
+            int(summary.get("total") or sum(counts.values())),
+            int(summary.get("fixable") or 0),
+            counts,
+            " ".join(str(scanner[key]) for key in ("name", "version") if scanner.get(key)),
+            _moment(value.get("start_time")),
+            _moment(value.get("end_time")),
+            str(value.get("report_id", "")),
+        )
+
+    def at_or_above(self, severity: str) -> dict[str, int]:
+        """Findings of this severity and worse, by severity; worst first."""
+        worse = SEVERITIES[SEVERITIES.index(severity) :]
+        found = {name: self.counts.get(name, 0) for name in reversed(worse)}
+        if not any(found.values()) and self.severity.lower() in worse and not self.counts:
+            found[self.severity.lower()] = max(self.total, 1)
+        return {name: count for name, count in found.items() if count}
+
+    def age(self, now: float) -> float | None:
+        """Seconds since it was finished; None when it is not, or does not say."""
+        try:
+            finished = datetime.fromisoformat(self.finished)
+        except ValueError:
+            return None
+        return now - finished.timestamp()
+
+    def to_json(self) -> dict[str, Any]:
+        """For a push record."""
+        return {
+            "state": str(self.state),
+            "severity": self.severity,
+            "total": self.total,
+            "fixable": self.fixable,
+            "counts": dict(self.counts),
+            "scanner": self.scanner,
+            "finished": self.finished,
+        }
+
+    def __str__(self) -> str:
+        if self.state is not ScanState.DONE:
+            return str(self.state)
+        parts = [f"{self.counts[name]} {name}" for name in reversed(SEVERITIES)
+                 if self.counts.get(name)]  # fmt: skip
+        return ", ".join(parts) or "nothing found"
+
+
+@dataclass(frozen=True)
+class ScanGate:
+    """Whether to pass an image by its scan.
+
+    fail_on: the severity from which on it is refused; empty for none. timeout: seconds to wait for
+    the verdict. interval: seconds between looks. max_age: a report no older than so many seconds
+    will do; the lists of known vulnerabilities grow every day.
+    """
+
+    fail_on: str = ""
+    timeout: float = 900.0
+    interval: float = 2.0
+    max_age: float = 24 * 3600.0
+
+    def check(self, name: str, report: ScanReport) -> None:
+        """Raise Refused when a finished report has too much in it."""
+        found = report.at_or_above(self.fail_on) if self.fail_on else {}
+        if found:
+            raise Refused(
+                f"{name} does not pass its scan",
+                "found " + ", ".join(f"{count} {severity}" for severity, count in found.items())
+                + f"; the limit is {self.fail_on}",
+                f"{report.fixable} of {report.total} findings have a fix: build on a newer base, "
+                "or raise --fail-on",
+            )  # fmt: skip
+
+
+def start(api: HarborApi, project: str, repository: str, digest: str) -> None:
+    """Ask for a scan; one that runs already will do. Raises NoScanner."""
+    doing = f"scan {api.host}/{project}/{repository}@{digest}"
+    path = f"{artifact_path(project, repository, digest)}/scan"
+    answer = api.change("POST", path, doing, also=(400, 409, 412, 422))
+    if answer.status == 412:
+        raise NoScanner(
+            f"cannot {doing}: Harbor has no scanner for it",
+            answer.message,
+            "set one up (Trivy comes with Harbor), or push without --scan and --fail-on",
+            status=412,
+        )
+    if answer.status in (400, 422):
+        raise RegistryError(
+            f"cannot {doing}: the scanner does not take it", answer.message, status=answer.status
+        )
+
+
+def verdict(
+    api: HarborApi,
+    project: str,
+    repository: str,
+    artifact: Artifact,
+    gate: ScanGate,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> ScanReport:
+    """The finished report on an artifact, from a scan started now unless a fresh one is there.
+
+    artifact: asked for with its scan. Raises NoScanner, and RegistryError when the scan fails, is
+    stopped, or takes longer than the gate waits. Does not judge: that is ScanGate.check.
+    """
+    name = f"{api.host}/{project}/{repository}@{artifact.digest}"
+    before = ScanReport.of(artifact)
+    age = before.age(time.time())
+    if before.state is ScanState.DONE and age is not None and age < gate.max_age:
+        return before
+    if before.state not in (ScanState.QUEUED, ScanState.RUNNING):
+        start(api, project, repository, artifact.digest)
+    deadline = time.monotonic() + gate.timeout
+    wait = min(0.2, gate.interval)
+    while True:
+        report = ScanReport.of(artifacts.get(api, project, repository, artifact.digest, scan=True))
+        if report == before and report.state not in (ScanState.QUEUED, ScanState.RUNNING):
+            report = ScanReport(ScanState.ABSENT)  # what was there before the scan was asked for
+        if report.state is ScanState.DONE:
+            return report
+        if report.state in (ScanState.FAILED, ScanState.STOPPED):
+            raise _failed(name, report)
+        if time.monotonic() + wait > deadline:
+            raise _overdue(name, report, gate)
+        pause(wait)
+        wait = min(wait * 1.5, gate.interval)
+
+
+def _failed(name: str, report: ScanReport) -> RegistryError:
+    if report.state is ScanState.STOPPED:
+        return RegistryError(f"the scan of {name} was stopped", "", "run the same command again")
+    return RegistryError(
+        f"the scan of {name} failed",
+        f"{report.scanner or 'the scanner'} reports an error",
+        "Harbor keeps its log: see the artifact's vulnerabilities there",
+    )
+
+
+def _overdue(name: str, report: ScanReport, gate: ScanGate) -> RegistryError:
+    seen = {
+        ScanState.ABSENT: "it is still not to be seen: Harbor's job queue may be long",
+        ScanState.QUEUED: "it is still queued",
+        ScanState.RUNNING: "it is still running",
+    }
+    return RegistryError(
+        f"the scan of {name} has no verdict after {gate.timeout:.0f} s",
+        seen.get(report.state, str(report.state)),
+        "run the same command again later: the image is there, and the scan goes on",
+    )
+
+
+def _moment(value: Any) -> str:
+    """A time as Harbor writes it; empty for one that is not set, which is the year 1."""
+    text = str(value or "")
+    if text.startswith("0001-"):
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
