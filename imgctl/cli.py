@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _interrupt)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that lacks a character gets its code instead of ending the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(cli))
 
 

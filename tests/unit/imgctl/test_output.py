@@ -41,3 +41,9 @@ def test_a_full_disk_behind_stdout_is_one_clear_error() -> None:
 def test_a_closed_stdout_is_no_traceback() -> None:
     done = shell("$IMGCTL l4t >&-")
     assert "Traceback" not in done.stderr
+
+
+def test_a_character_the_terminal_lacks_is_no_error() -> None:
+    done = shell("cd /; PYTHONIOENCODING=latin-1 $IMGCTL lint --l4t r36.4.3")
+    assert done.returncode == 0
+    assert "\\u2026 and 5 more places" in done.stdout
