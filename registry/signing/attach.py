@@ -6,7 +6,8 @@ only one. So a release that was interrupted can simply sign again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from registry.errors import NotFound
@@ -18,9 +19,13 @@ from registry.signing.dsse import IN_TOTO, Envelope
 from registry.signing.keys import Signer
 from registry.signing.statement import SIGNATURE, Statement, signature_of
 from registry.store import Store
+from registry.workers import work
 
 BOTH: tuple[Form, ...] = ("bundle", "tag")
 """What every verifier finds: cosign 3 and Harbor 2.15 read bundles, older ones only tags."""
+
+Attached = dict[Statement, Descriptor]
+"""The manifest that holds each statement."""
 
 
 def sign(
@@ -31,9 +36,7 @@ def sign(
     The descriptor is the bundle's where that form is among `forms`, else the tagged manifest's.
     Raises what the signer and the repository raise.
     """
-    statement = signature_of(document.digest)
-    found = [_attach(repository, document, statement, signer, form) for form in forms]
-    return found[0]
+    return attach(repository, document, [signature_of(document.digest)], signer, forms=forms)[0]
 
 
 def attest(
@@ -48,87 +51,117 @@ def attest(
 
     Raises ValueError when it is about something else.
     """
-    if document.digest not in statement.subjects:
-        raise ValueError(f"the statement is not about {document.digest}")
-    found = [_attach(repository, document, statement, signer, form) for form in forms]
-    return found[0]
+    return attach(repository, document, [statement], signer, forms=forms)[0]
 
 
-def _attach(
-    repository: Store, document: Document, statement: Statement, signer: Signer, form: Form
-) -> Descriptor:
-    if form == "bundle":
-        return _attach_bundle(repository, document, statement, signer)
-    if statement.predicate_type == SIGNATURE:
-        return _add_signature(repository, document, statement, signer)
-    return _add_attestation(repository, document, statement, signer)
+def attach(
+    repository: Store,
+    document: Document,
+    statements: Sequence[Statement],
+    signer: Signer,
+    *,
+    forms: Sequence[Form] = BOTH,
+) -> list[Descriptor]:
+    """Sign and attach several statements at once, `signature_of(digest)` among them or not.
+
+    Returns what holds each, in their order; see sign() and attest().
+    """
+    if any(document.digest not in item.subjects for item in statements):
+        raise ValueError(f"a statement is not about {document.digest}")
+    plain = [item for item in statements if item.predicate_type == SIGNATURE]
+    others = [item for item in statements if item.predicate_type != SIGNATURE]
+    jobs: list[Callable[[], Attached]] = []
+    if "bundle" in forms:
+        jobs.append(lambda: _bundles(repository, document, statements, signer))
+    if "tag" in forms and plain:
+        jobs.append(lambda: _signatures(repository, document, plain, signer))
+    if "tag" in forms and others:
+        jobs.append(lambda: _attestations(repository, document, others, signer))
+    made = work(lambda job: job(), jobs, len(jobs), threading.Event())
+    # A bundle's manifest comes first, and so is the one that is told of.
+    return [next(part[item] for part in made if item in part) for item in statements]
 
 
-def _attach_bundle(
-    repository: Store, document: Document, statement: Statement, signer: Signer
-) -> Descriptor:
-    claims, _ = bundle_claims(repository, document.digest, statement.predicate_type)
-    for claim in claims:
-        if _same(claim, statement, signer):
-            return claim.holder
-    envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
-    raw = Bundle(envelope, signer.public.hint).raw()
-    made = bundle.referrer(document.descriptor, raw, statement.predicate_type)
-    _push(repository, made.config, bundle.EMPTY)
-    _push(repository, made.layers[0], raw)
-    repository.put_manifest(made)
-    return made.descriptor
+def _bundles(
+    repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
+) -> Attached:
+    """One referrer per statement, one after the other: where the registry keeps no list of them,
+    each changes the same tag."""
+    only = statements[0].predicate_type if len(statements) == 1 else ""
+    claims, _ = bundle_claims(repository, document.digest, only)
+    attached, missing = _split(claims, statements, signer)
+    for number, statement in enumerate(missing):
+        envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
+        raw = Bundle(envelope, signer.public.hint).raw()
+        made = bundle.referrer(document.descriptor, raw, statement.predicate_type)
+        if number == 0 and not repository.blob_exists(made.config.digest):
+            _push(repository, made.config, bundle.EMPTY)
+        _push(repository, made.layers[0], raw)
+        repository.put_manifest(made)
+        attached[statement] = made.descriptor
+    return attached
 
 
-def _add_signature(
-    repository: Store, document: Document, statement: Statement, signer: Signer
-) -> Descriptor:
-    payload = tags.simple_payload(str(repository), document.digest)
+def _signatures(
+    repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
+) -> Attached:
     claims, _ = tag_claims(repository, document.digest, "sig")
-    for claim in claims:
-        if _same(claim, statement, signer):
-            return claim.holder
-    layer = tags.signature_layer(payload, signer.sign(payload))
-    return _append(repository, document.digest, "sig", layer, payload)
+    attached, missing = _split(claims, statements, signer)
+    if missing:
+        payload = tags.simple_payload(str(repository), document.digest)
+        layer = tags.signature_layer(payload, signer.sign(payload))
+        holder = _append(repository, document.digest, "sig", [(layer, payload)])
+        attached |= dict.fromkeys(missing, holder)
+    return attached
 
 
-def _add_attestation(
-    repository: Store, document: Document, statement: Statement, signer: Signer
-) -> Descriptor:
+def _attestations(
+    repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
+) -> Attached:
     claims, _ = tag_claims(repository, document.digest, "att")
-    for claim in claims:
-        if _same(claim, statement, signer):
-            return claim.holder
-    envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
-    raw = canonical_json(envelope.to_json())
-    layer = tags.attestation_layer(raw, statement.predicate_type)
-    return _append(repository, document.digest, "att", layer, raw)
+    attached, missing = _split(claims, statements, signer)
+    if missing:
+        added = []
+        for statement in missing:
+            envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
+            raw = canonical_json(envelope.to_json())
+            added.append((tags.attestation_layer(raw, statement.predicate_type), raw))
+        holder = _append(repository, document.digest, "att", added)
+        attached |= dict.fromkeys(missing, holder)
+    return attached
 
 
-def _same(claim: Claim, statement: Statement, signer: Signer) -> bool:
-    return claim.statement == statement and claim.signed_by(signer.public)
+def _split(
+    claims: Sequence[Claim], statements: Sequence[Statement], signer: Signer
+) -> tuple[Attached, list[Statement]]:
+    """The statements that are attached already under the signer's key, and those that are not."""
+    attached: Attached = {}
+    for statement in statements:
+        for claim in claims:
+            if claim.statement == statement and claim.signed_by(signer.public):
+                attached[statement] = claim.holder
+                break
+    return attached, [item for item in statements if item not in attached]
 
 
 def _append(
-    repository: Store, digest: str, kind: tags.Kind, layer: Descriptor, content: bytes
+    repository: Store, digest: str, kind: tags.Kind, added: Sequence[tuple[Descriptor, bytes]]
 ) -> Descriptor:
-    """Put one layer more into the tagged manifest; those of other keys stay in it."""
+    """Put more layers into the tagged manifest; those of other keys stay in it."""
     tag = tags.tag_for(digest, kind)
     try:
         layers = repository.manifest(tag).layers
     except NotFound:
         layers = ()
-    made, config = tags.holder([*layers, layer])
+    made, config = tags.holder([*layers, *(layer for layer, _ in added)])
+    for layer, content in added:
+        _push(repository, layer, content)
     _push(repository, made.config, config)
-    _push(repository, layer, content)
     repository.put_manifest(made, tag)
     return made.descriptor
 
 
 def _push(repository: Store, descriptor: Descriptor, content: bytes) -> None:
-    if repository.blob_exists(descriptor.digest):
-        return
-
     @contextmanager
     def chunks() -> Iterator[Iterator[bytes]]:
         yield iter((content,))
