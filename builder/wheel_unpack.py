@@ -12,6 +12,7 @@ import hashlib
 import io
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from typing import BinaryIO
 from builder.layer import Entry
 from registry.errors import CorruptContent
 
+# What zipfile lets through for an archive that is damaged, encrypted, or of an unknown method.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _INTERPRETER = b"#!/usr/bin/python3"
 _SCRIPT = """{interpreter}
 import sys
@@ -60,7 +63,7 @@ def wheel_entries(path: Path, scheme: Scheme) -> list[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _entries(archive, path, scheme)
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, configparser.Error) as error:
+    except (*_BROKEN, KeyError, UnicodeDecodeError, configparser.Error) as error:
         raise CorruptContent(f"{path.name} is not a wheel", str(error)[:120]) from error
 
 

@@ -1,0 +1,136 @@
+"""pip is asked as if it ran on the base: its Python, its platform, what it has already."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.wheel_resolver import canonical, wanted
+from builder.wheels import (
+    Wheel,
+    held,
+    marker_environment,
+    read_report,
+    resolve_arguments,
+    target_arguments,
+)
+from registry.errors import CorruptContent
+from tests.unit.builder import plans
+
+
+def item(name: str, *requires: str, requested: bool = False, **more: Any) -> dict[str, Any]:
+    """An entry of pip's installation report."""
+    return {
+        "requested": requested,
+        "metadata": {"name": name, "version": "1.0", "requires_dist": list(requires)},
+        "download_info": {
+            "url": f"https://wheels.example.com/{name}-1.0-py3-none-any.whl",
+            "archive_info": {"hashes": {"sha256": "a" * 64}},
+        },
+        **more,
+    }
+
+
+def names(report: list[dict[str, Any]], *base: str) -> set[str]:
+    from pip._vendor.packaging.requirements import Requirement
+
+    return wanted({"install": report}, set(base), Requirement)
+
+
+def test_wheels_are_asked_for_by_the_bases_python_and_age() -> None:
+    arguments = target_arguments("3.8")
+    assert "--python-version=3.8" in arguments
+    assert "--only-binary=:all:" in arguments
+    assert {"--abi=cp38", "--abi=abi3", "--abi=none"} < set(arguments)
+    # Ubuntu 20.04 has glibc 2.31: nothing newer, everything older.
+    assert "--platform=manylinux_2_31_aarch64" in arguments
+    assert "--platform=manylinux_2_17_aarch64" in arguments
+    assert "--platform=manylinux_2_32_aarch64" not in arguments
+    assert not any("x86_64" in word for word in arguments)
+
+
+def test_pythons_before_3_8_have_their_old_abi() -> None:
+    assert "--abi=cp36m" in target_arguments("3.6")
+    assert "--abi=cp38m" not in target_arguments("3.8")
+
+
+def test_markers_are_those_of_the_base_not_of_this_machine() -> None:
+    values = marker_environment("3.8")
+    assert values["platform_machine"] == "aarch64"
+    assert values["python_version"] == "3.8"
+    assert values["sys_platform"] == "linux"
+
+
+def test_the_framework_of_the_base_and_numpy_stay(tmp_path: Path) -> None:
+    plan = plans.plan(plans.remote(plans.put_base(tmp_path)), "ENV A=1\n", requirements=("x",))
+    assert held(plan) == {"torch", "torchvision", "torchaudio", "numpy"}
+    words = resolve_arguments(plan, tmp_path / "report.json", "https://wheels.example.com/jp5")
+    assert words[-1] == "x"
+    assert "--find-links=https://wheels.example.com/jp5" in words
+    assert {"install", "--dry-run", "--ignore-installed"} < set(words)
+
+
+def test_what_only_held_packages_asked_for_is_left_out() -> None:
+    report = [
+        item("App", "torch", "helper[fast]", requested=True),
+        item("torch", "nvidia-cublas", "sympy"),
+        item("nvidia-cublas"),
+        item("sympy"),
+        item("helper", "speedup; extra == 'fast'", "slow; extra == 'slow'", "Sym.Py"),
+        item("speedup"),
+        item("slow"),
+    ]
+    assert names(report, "torch") == {"app", "helper", "speedup"}
+    report[4]["metadata"]["requires_dist"].append("sympy")
+    assert "sympy" in names(report, "torch")
+
+
+def test_a_package_that_was_asked_for_by_name_but_is_held_stays_the_bases() -> None:
+    assert names([item("numpy", requested=True), item("app", requested=True)], "numpy") == {"app"}
+
+
+def test_a_circle_of_requirements_ends() -> None:
+    assert names([item("a", "b", requested=True), item("b", "a")]) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("Flask", "flask"), ("a.b_c--d", "a-b-c-d"), ("X_-.Y", "x-y")]
+)
+def test_names_are_compared_as_pep_503_says(name: str, same: str) -> None:
+    assert canonical(name) == same
+
+
+def test_the_report_gives_name_version_place_and_hash(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({"install": [item("b"), item("A")]}))
+    assert read_report(path) == [
+        Wheel("A", "1.0", "https://wheels.example.com/A-1.0-py3-none-any.whl", "a" * 64),
+        Wheel("b", "1.0", "https://wheels.example.com/b-1.0-py3-none-any.whl", "a" * 64),
+    ]
+    assert read_report(path)[0].file == "A-1.0-py3-none-any.whl"
+
+
+def test_a_wheel_without_a_hash_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    bare = item("a")
+    bare["download_info"]["archive_info"] = {}
+    path.write_text(json.dumps({"install": [bare]}))
+    with pytest.raises(CorruptContent, match="no sha256 for a"):
+        read_report(path)
+
+
+def test_the_resolver_answers_for_the_base_with_the_pip_that_is_here(tmp_path: Path) -> None:
+    plan = plans.plan(plans.remote(plans.put_base(tmp_path / "base")), "ENV A=1\n",
+                      requirements=("nobody-made-this",))  # fmt: skip
+    words = resolve_arguments(plan, tmp_path / "report.json")
+    done = subprocess.run([*words, "--no-index"], capture_output=True, text=True, timeout=60,
+                          check=False)  # fmt: skip
+    assert words[0] == sys.executable
+    assert done.returncode != 0
+    assert "nobody-made-this" in done.stderr
+    assert "markers" not in done.stderr
