@@ -8,15 +8,21 @@ the old base give way to the new one's. Nothing is run, and no layer of either b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from builder.base_image import RemoteBase
 from builder.graft import Image, Step, graft, timestamp
 from builder.layer import Layer
+from builder.output import folder_of, publish, staging
+from builder.record import BuildRecord
 from registry.errors import Refused
+from registry.layout import LayoutStore
 from registry.oci import Descriptor, canonical_json, sha256
+from registry.store import Store
 from release.remote import BASE_DIGEST, BASE_NAME, L4T, TAG, VERSION, RemoteImage
 
 _VARIABLES = "Env"
@@ -230,3 +236,24 @@ def _merged(old: dict[str, str], new: dict[str, str], image: dict[str, str]) -> 
         if name not in image:
             result.pop(name, None)
     return result
+
+
+def write_rebased(
+    job: Rebase, store: Store, dist: Path, command: list[str], workload: Mapping[str, Any]
+) -> Path:
+    """Put the moved image into dist/ like a build: a sparse layout with its record; the folder.
+
+    store: the repository the image is in; its own layers are taken over from there.
+    """
+    made = rebased(job)
+    record = record_of(job, made, command, workload)
+    target = folder_of(dist, record["image"], job.tag)
+    with staging(dist, record["image"], job.tag) as made_aside:
+        layout = LayoutStore.create(made_aside.layout)
+        for layer in job.own_layers:
+            layout.push_blob(layer, partial(store.open_blob, layer))
+        layout.push_blob(made.config_descriptor, lambda: nullcontext(iter((made.config,))))
+        layout.put_manifest(made.manifest, job.tag)
+        BuildRecord(record).save(made_aside.layout)
+        publish(made_aside, target)
+    return target
