@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from builder.base_image import RemoteBase
-from builder.doctor.check import Check, failed_by, ok, warning
+from builder.doctor.check import Check, failed, failed_by, ok, warning
 from registry.client import RegistryClient
 from registry.errors import ImgctlError, Unauthorized
+from registry.harbor.api import HarborApi, SystemInfo
+from registry.harbor.problems import NotHarbor
 
 BASE, TARGET = "base", "harbor"
 _MIRROR = "name a registry that has the bases with --base-mirror HOST[/PREFIX]"
@@ -36,14 +38,30 @@ def check_target(client: RegistryClient, host: str) -> Check:
             client.ping(host)
             says = f"{host} answers, and there is no login for it here: it may refuse a push"
             return warning(TARGET, says, login)
-        if not client.check_login(host):
-            return ok(TARGET, f"{host} answers and asks nobody for a password")
+        asked = client.check_login(host)
+        system = _harbor(client, host)
     except Unauthorized as error:
         found = failed_by(TARGET, error)
         return Check(TARGET, "failed", found.says, tuple(dict.fromkeys((login, *found.remedies))))
     except ImgctlError as error:
         return failed_by(TARGET, error)
-    return ok(TARGET, f"{host} answers {_as_whom(client, host)}")
+    kind = (
+        f"{host} is no Harbor (push there with --registry) and"
+        if system is None
+        else (f"Harbor {system.version or ''} on {host}".replace("  ", " "))
+    )
+    if system is not None and system.read_only:
+        return failed(TARGET, f"{kind} is in read-only mode", "ask an administrator to end it")
+    whom = _as_whom(client, host) if asked else "and asks nobody for a password"
+    return ok(TARGET, f"{kind} answers {whom}")
+
+
+def _harbor(client: RegistryClient, host: str) -> SystemInfo | None:
+    """What Harbor says of itself; None for any other registry."""
+    try:
+        return HarborApi(client, host).system()
+    except NotHarbor:
+        return None
 
 
 def _failed(error: ImgctlError) -> Check:
