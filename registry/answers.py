@@ -124,6 +124,9 @@ def error_for(answer: Answer, doing: str) -> ImgctlError:
                 f"cannot {doing}: {host} knows nothing there", said, _CHECK_NAME, status=404
             )
         return NotFound(f"cannot {doing}: it does not exist", said, _CHECK_NAME, status=404)
+    if status == 405:
+        why = f"it answered {said or 'method not allowed'}: it may be in read-only mode"
+        return RegistryError(f"{host} does not allow to {doing}", why, status=405)
     if status == 412:
         hint = "the project's rules decide this: use another tag, or change the rule in Harbor"
         return Refused(f"cannot {doing}: the project's policy forbids it", said, hint)

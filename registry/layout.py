@@ -49,6 +49,7 @@ class LayoutStore:
     def __init__(self, path: Path) -> None:
         """Open an existing layout; raises BadInput when the directory is not one."""
         self.path = path
+        self._unfinished: set[Path] = set()
         _check_layout_file(path)
 
     @classmethod
@@ -63,6 +64,11 @@ class LayoutStore:
 
     def __str__(self) -> str:
         return f"oci:{self.path}"
+
+    def discard_unfinished(self) -> None:
+        """Remove blobs that are half written, for when those who write them have been given up."""
+        for aside in tuple(self._unfinished):
+            aside.unlink(missing_ok=True)
 
     def blob_path(self, digest: str) -> Path:
         """Where the blob of this digest is or would be."""
@@ -155,7 +161,8 @@ class LayoutStore:
     def _store(self, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         path = self.blob_path(descriptor.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_file(path, verified(chunks, descriptor, "what was to be stored"))
+        content = verified(chunks, descriptor, "what was to be stored")
+        _write_file(path, content, self._unfinished)
 
 
 def _check_layout_file(path: Path) -> None:
@@ -166,10 +173,17 @@ def _check_layout_file(path: Path) -> None:
     check_layout_version(raw, str(path / LAYOUT_FILE))
 
 
-def _write_file(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Write aside and rename; nothing is left when the content cannot be had."""
+def _write_file(
+    path: Path, content: bytes | Iterable[bytes], unfinished: set[Path] | None = None
+) -> None:
+    """Write aside and rename; nothing is left when the content cannot be had.
+
+    unfinished: holds the file's path while it is written.
+    """
     handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     aside = Path(name)
+    writing = set() if unfinished is None else unfinished
+    writing.add(aside)
     try:
         with os.fdopen(handle, "wb") as stream:
             for chunk in (content,) if isinstance(content, bytes) else content:
@@ -179,6 +193,8 @@ def _write_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+    finally:
+        writing.discard(aside)
 
 
 @contextmanager

@@ -103,7 +103,11 @@ class Location:
             yield client.repository(host, name, push=True, mount_from=mount_from)
         elif self.scheme == LAYOUT:
             _check_room(self.path)
-            yield LayoutStore.create(self.path)
+            layout = LayoutStore.create(self.path)
+            try:
+                yield layout
+            finally:
+                layout.discard_unfinished()
         else:
             with ArchiveWriter(self.path) as store:
                 yield store

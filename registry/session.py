@@ -201,7 +201,12 @@ class Session:
             if silent or self._answered or not self._may_switch(request):
                 raise
             return self._over_tls(request, error)
-        self._answered = True
+        first, self._answered = not self._answered, True
+        if first and _may_ask_for_tls(request, reply) and self._may_switch(request):
+            try:
+                return self._over_tls(request, Unreachable(f"{self.host} speaks no TLS"))
+            except Unreachable:
+                return reply
         if _asks_for_tls(request, reply):
             hint = "do not name it with --plain-http"
             wrong = WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
@@ -241,6 +246,11 @@ def _check_downgrade(source: Url, target: Url) -> None:
 def read_answer(reply: Reply) -> Answer:
     """The whole of a reply."""
     return Answer(reply.status, reply.headers, reply.read(_DOCUMENT_LIMIT), reply.url)
+
+
+def _may_ask_for_tls(request: Request, reply: Reply) -> bool:
+    """Whether a 400 may say what _asks_for_tls looks for: the answer to a HEAD has no words."""
+    return reply.status == 400 and request.method == "HEAD" and request.url.scheme == "http"
 
 
 def _asks_for_tls(request: Request, reply: Reply) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +11,11 @@ import pytest
 
 from tests.e2e.conftest import Imgctl
 from tests.e2e.support.images import built, write_image, write_template
+from tests.e2e.support.interrupt import interrupt, start
 from tests.e2e.support.registries import RunningRegistry
 from tests.e2e.support.watched import Watched, watched
 
 PROBE = ("build", "probe", "--l4t", "r35.2.1", "--network", "host")
-INTERRUPTED = 130
 
 
 @pytest.fixture
@@ -43,34 +39,6 @@ def write_endless(folder: Path, beacon: socket.socket) -> None:
     write_image(folder, "probe", {"a.txt": b"a"})
     step = f"RUN bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo started >&3; sleep 300'"
     write_template(folder, "l4t-base", '{% if image.name == "probe" %}', step, "{% endif %}")
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """imgctl in a process group of its own, as a shell starts it."""
-    return subprocess.Popen(
-        [str(Path(sys.executable).parent / "imgctl"), *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DOCKER_CONFIG": str(folder / ".docker")},
-        start_new_session=True,
-    )
-
-
-def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> str:
-    """Signal the process group as a terminal does; what it said. It must end within seconds."""
-    began = time.monotonic()
-    os.killpg(process.pid, number)
-    stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == INTERRUPTED, stderr
-    assert time.monotonic() - began < 6
-    assert stdout == ""
-    assert stderr.count("imgctl: ") == 1, stderr
-    assert "interrupted" in stderr
-    assert "Traceback" not in stderr
-    return stderr
 
 
 def strays(folder: Path) -> list[str]:

@@ -93,7 +93,8 @@ http {{
     client_max_body_size {limit};
     location / {{
       proxy_pass http://{upstream}; proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-Proto $scheme; proxy_request_buffering off;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_request_buffering off; proxy_buffering off;
     }}
   }}
 }}
