@@ -1,0 +1,154 @@
+"""`imgctl build`, called in this process against a registry in memory, without Docker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.client import RegistryClient, RegistryOptions
+from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.server import serve
+from tests.unit.builder import plans
+from tests.unit.imgctl.records import Call
+
+PYTORCH = plans.BASE.reference
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The host of a registry with the r35.2.1 PyTorch base; no docker command is to be found."""
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    base = plans.put_base(tmp_path / "base")
+    manifest = base.manifest(PYTORCH.tag or "")
+    with serve(MemoryRegistry()) as host:
+        with RegistryClient(RegistryOptions()) as client:
+            repository = client.repository(host, PYTORCH.repository)
+            for blob in manifest.blobs():
+                repository.push_blob(blob, lambda blob=blob: base.open_blob(blob))  # type: ignore[misc]
+            repository.put_manifest(manifest, PYTORCH.tag)
+        yield host
+
+
+def test_images_and_releases_are_listed_in_the_order_asked_for(
+    call: Call, mirror: str, tmp_path: Path
+) -> None:
+    code, out, err = call("build", "mnist", "gpu-test", "--l4t", "r35.4.1", "--l4t", "jetpack-5.1",
+                          "--base-mirror", mirror)  # fmt: skip
+    names = [line.split()[0] for line in out.splitlines()[::3]]
+    assert (code, err) == (0, "")
+    assert names == [
+        "mnist:1.0.0-l4t-r35.4.1",
+        "mnist:1.0.0-l4t-r35.2.1",
+        "gpu-test:1.0.0-l4t-r35.4.1",
+        "gpu-test:1.0.0-l4t-r35.2.1",
+    ]
+    assert out.count("built by direct") == 4
+    assert (tmp_path / "dist/mnist/1.0.0-l4t-r35.4.1/build.json").is_file()
+
+
+def test_the_same_again_is_up_to_date_and_no_cache_builds_anew(call: Call, mirror: str) -> None:
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror)
+    first = call(*arguments)[1]
+    assert "up to date" in call(*arguments)[1]
+    anew = call(*arguments, "--no-cache")[1]
+    assert "built by direct" in anew
+    assert anew.splitlines()[0] == first.splitlines()[0]
+
+
+def test_the_date_comes_from_the_environment_or_the_option(
+    call: Call, mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror, "--format", "json")
+    assert json.loads(call(*arguments)[1])["created"] == "2023-02-01T10:11:12Z"  # the base's
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert json.loads(call(*arguments)[1])["created"] == "1970-01-02T00:00:00Z"
+    shown = json.loads(call(*arguments, "--source-date-epoch", "0")[1])
+    assert shown["created"] == "1970-01-01T00:00:00Z"
+
+
+def test_one_record_is_an_object_and_several_are_a_list(call: Call, mirror: str) -> None:
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror, "--format", "json")
+    assert json.loads(call(*arguments)[1])["up_to_date"] is False
+    both = json.loads(call(*arguments, "--l4t", "r35.4.1")[1])
+    assert [item["up_to_date"] for item in both] == [True, False]
+    assert both[1]["base"]["exact"] is False
+    assert both[1]["base"]["reason"]
+
+
+def test_a_failure_among_several_is_told_at_the_end(call: Call, mirror: str) -> None:
+    code, out, err = call("build", "mnist", "--l4t", "r35.2.1", "--l4t", "r32.7.1",
+                          "--base-mirror", mirror)  # fmt: skip
+    assert code == 1
+    assert "failed    mnist for r32.7.1" in out
+    assert err.splitlines()[0] == "mnist for r32.7.1:"
+    assert err.splitlines()[-1] == "imgctl: 1 of 2 built, 1 failed"
+
+
+def test_failures_of_one_kind_give_its_exit_code(call: Call, mirror: str) -> None:
+    code, _, err = call("build", "mnist", "gpu-test", "--l4t", "r35.2.1", "--target-l4t", "r32.7.1",
+                        "--base-mirror", mirror)  # fmt: skip
+    assert code == 3
+    assert "0 of 2 built, 2 failed" in err
+
+
+def test_an_image_that_could_not_run_on_the_device_is_refused(call: Call, mirror: str) -> None:
+    code, out, err = call("build", "mnist", "--l4t", "r35.2.1", "--target-l4t", "r32.7.1",
+                          "--base-mirror", mirror)  # fmt: skip
+    assert (code, out) == (3, "")
+    assert "r32.7.1" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--l4t", "r35.2.1"), "which image?"),
+        (("mnist",), "for which L4T release?"),
+        (("mnits", "--l4t", "r35.2.1"), "did you mean 'mnist'?"),
+        (("mnist", "--all", "--l4t", "r35.2.1"), "not both"),
+        (("mnist", "--l4t", "r99"), "r99"),
+        (("mnist", "--l4t", "r35.2.1", "--target-l4t", "r99"), "r99"),
+        (("mnist", "--l4t", "r35.2.1", "--base", "l4t-pytorhc"), "l4t-pytorch"),
+        (("mnist", "--l4t", "r35.2.1", "--base", "l4t-tensorflow"), "l4t-tensorflow"),
+        (("mnist", "--l4t", "r35.2.1", "--base-mirror", "https://x/y"), "given as a URL"),
+        (("mnist", "--l4t", "r35.2.1", "--platform", "arm64"), "arm64"),
+        (("mnist", "--l4t", "r35.2.1", "--build-arg", "A-B=1"), "A-B"),
+        (("mnist", "--l4t", "r35.2.1", "--build-arg", "NOT_SET_ANYWHERE"), "has no value"),
+        (("mnist", "--l4t", "r35.2.1", "--source-date-epoch", "-1"), "-1"),
+        (("mnist", "--l4t", "r35.2.1", "--engine", "kaniko"), "kaniko"),
+        (("mnist", "--l4t", "r35.2.1", "--concurrency", "0"), "0"),
+    ],
+)
+def test_what_cannot_be_meant_is_bad_input_and_says_so(
+    call: Call, mirror: str, tmp_path: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    given = () if "--base-mirror" in arguments else ("--base-mirror", mirror)
+    code, out, err = call("build", *arguments, *given)
+    assert (code, out) == (2, "")
+    assert word in err
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_plan_can_be_looked_at_before_anything_is_built(
+    call: Call, mirror: str, tmp_path: Path
+) -> None:
+    code, out, _ = call("build", "mnist", "--l4t", "r35.4.1", "--base-mirror", mirror, "--dry-run")
+    assert code == 0
+    assert "method    graft" in out
+    assert "why " in out  # the base is of another release, and the reason is given
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_complete_layout_holds_the_bases_layers_too(
+    call: Call, mirror: str, tmp_path: Path
+) -> None:
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror)
+    call(*arguments)
+    blobs = tmp_path / "dist/mnist/1.0.0-l4t-r35.2.1/blobs/sha256"
+    assert len(list(blobs.iterdir())) == 3
+    assert call(*arguments, "--full")[0] == 0
+    assert len(list(blobs.iterdir())) == 4
+    assert json.loads((blobs.parents[1] / "build.json").read_text())["sparse"] is False
