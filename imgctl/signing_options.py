@@ -93,6 +93,14 @@ def key_options(function: Command) -> Command:
     return wrapper
 
 
+def builder_id() -> str:
+    """The id of the workflow that runs us, as GitHub names it; else that of any machine."""
+    from builder.provenance import LOCAL_BUILDER
+
+    server, workflow = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_WORKFLOW_REF")
+    return f"{server}/{workflow}" if server and workflow else LOCAL_BUILDER
+
+
 def read_key(name: str) -> bytes:
     """The PEM in a file, or in the variable that `env://NAME` names; raises BadInput."""
     if name.startswith(_IN_ENVIRONMENT):

@@ -23,7 +23,7 @@ from registry.store import Store
 from registry.transfer import CopyOptions, Tally, estimate, send
 from release.origins import neighbours, origins
 from release.push import Work, push_request, write_beside
-from release.record import ReleaseRecord
+from release.record import ReleaseRecord, load_record
 from release.tags import TagScheme, check_above
 
 PLAN = "io.imgctl.plan"
@@ -106,6 +106,17 @@ def check(job: Job) -> list[str]:
     for l4t in job.l4t:
         check_above(job.version, job.scheme.versions(tags, l4t), backport=job.backport)
     return tags
+
+
+def start_record(job: Job, revision: str) -> ReleaseRecord:
+    """The record to go on with: the one that is there, if it is of this release to this place."""
+    fresh = ReleaseRecord(job.image, str(job.version), str(job.repository), job.l4t, revision)
+    found = load_record(job.path)
+    same = found is not None and (found.repository, found.releases) == (
+        fresh.repository,
+        fresh.releases,
+    )
+    return found if found is not None and same else fresh
 
 
 def release(

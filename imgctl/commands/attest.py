@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from imgctl import __version__
 from imgctl.options import RegistryFlags, format_option, registry_options
 from imgctl.signing_options import KeyFlags, key_options
+from imgctl.signing_options import builder_id as this_builder
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
@@ -67,21 +67,13 @@ def command(
         repository = client.repository(reference.host, reference.repository, push=not dry_run)
         document = read_artifact(repository, reference)
         record, folder = build_of(document.digest, dist)
-        maker = Maker(__version__, builder_id or _builder())
+        maker = Maker(__version__, builder_id or this_builder())
         made = statements(record, folder, reference, maker, kinds or KINDS)
         if signer is not None:
             held = attach(repository, document, list(made.values()), signer, forms=keys.forms)
             attached = {kind: item.digest for kind, item in zip(made, held, strict=True)}
     written = _write(made, output, str(record.value["image"])) if output else {}
     _report(reference.with_digest(document.digest), made, attached, written, output_format)
-
-
-def _builder() -> str:
-    """The id of the workflow that runs us, as GitHub names it; else that of any machine."""
-    from builder.provenance import LOCAL_BUILDER
-
-    server, workflow = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_WORKFLOW_REF")
-    return f"{server}/{workflow}" if server and workflow else LOCAL_BUILDER
 
 
 def _write(made: dict[Kind, Statement], folder: Path, name: str) -> dict[Kind, str]:

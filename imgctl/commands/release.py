@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imgctl import __version__
 from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.signing_options import KeyFlags, builder_id, key_options
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from builder.planning import Workshop
     from registry.client import RegistryClient
     from registry.progress import Progress
-    from release.procedure import Action, Job
+    from release.procedure import Action, Job, Seal
     from release.record import ReleaseRecord
     from release.source import Source
 
@@ -49,10 +51,15 @@ if TYPE_CHECKING:
 @click.option("--dist", type=click.Path(file_okay=False, path_type=Path), default="dist",
               show_default=True, help="Where builds and records are.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print every step and request; change nothing.")
+@key_options
 @registry_options
 @format_option
 def command(
-    images: tuple[str, ...], registry: RegistryFlags, output_format: str, **given: Any
+    images: tuple[str, ...],
+    keys: KeyFlags,
+    registry: RegistryFlags,
+    output_format: str,
+    **given: Any,
 ) -> int:
     """Build, push, sign, attest and tag IMAGE, and write its manifests and notes.
 
@@ -73,12 +80,23 @@ def command(
     releases = [matrix.release(text) for text in dict.fromkeys(given["releases"])]
     definitions = [find(name, image_roots()) for name in images]
     place = place_of(given)
+    seal = _sealer(keys)
     results = []
     with shown() as progress, RegistryClient(registry.options(place.host), progress) as client:
         for definition in definitions:
-            run = _Run(matrix, definition, releases, given, registry, client, progress)
+            run = _Run(matrix, definition, releases, given, registry, client, progress, seal)
             results.append(run.dry() if given["dry_run"] else run.release())
     return _print(results, output_format)
+
+
+def _sealer(keys: KeyFlags) -> Seal | None:
+    """What signs, when a key is given. Asks for its password now, not at the end."""
+    if not keys.key:
+        return None
+    from builder.statements import Maker
+    from release.seal import Sealer
+
+    return Sealer(keys.signer(), Maker(__version__, builder_id()), keys.forms)
 
 
 class _Run:
@@ -93,6 +111,7 @@ class _Run:
         registry: RegistryFlags,
         client: RegistryClient,
         progress: Progress,
+        seal: Seal | None,
     ) -> None:
         self.matrix = matrix
         self.definition = definition
@@ -101,11 +120,12 @@ class _Run:
         self.registry = registry
         self.client = client
         self.progress = progress
+        self.seal = seal
 
     def release(self) -> ReleaseRecord:
         """Release; raises whatever stops it."""
-        from release.procedure import check, release
-        from release.record import ReleaseRecord, load_record, only_one
+        from release.procedure import check, release, start_record
+        from release.record import only_one
 
         source = self._source()
         dist: Path = self.given["dist"]
@@ -113,13 +133,7 @@ class _Run:
             job = self._job()
             tags = check(job)
             builds = self._builds(job, dist, source)
-            record = load_record(job.path) or ReleaseRecord(
-                self.definition.name,
-                str(job.version),
-                str(job.repository),
-                job.l4t,
-                source.revision if source else "",
-            )
+            record = start_record(job, source.revision if source else "")
             record = release(job, builds, tags, record)
             self._write_notes(job, record, builds, tags)
         return record
@@ -167,6 +181,7 @@ class _Run:
             work=work,
             path=Path(),
             now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seal=self.seal,
             backport=self.given["backport"],
         )
         job = replace(job, version=self._version(job))

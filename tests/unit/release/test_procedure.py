@@ -17,7 +17,7 @@ from registry.push import PlainTarget
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from registry.store import Store
-from release.procedure import Job, check, dry_run, release
+from release.procedure import Job, check, dry_run, release, start_record
 from release.push import Place, Work
 from release.record import ReleaseRecord, load_record, record_path
 from release.tags import TagScheme
@@ -62,10 +62,8 @@ class World:
     def release(self, job: Job, *builds: Build) -> ReleaseRecord:
         """Release builds as the command does, from the record that is there."""
         tags = check(job)
-        record = load_record(job.path) or ReleaseRecord(
-            job.image, str(job.version), str(job.repository), job.l4t
-        )
-        return release(job, dict(zip(job.l4t, builds, strict=True)), tags, record)
+        found = dict(zip(job.l4t, builds, strict=True))
+        return release(job, found, tags, start_record(job, "abc"))
 
 
 @pytest.fixture
@@ -95,6 +93,14 @@ def test_again_changes_nothing(world: World) -> None:
     sent = world.client.bytes_sent
     assert world.release(world.job("1.4.0"), build) == first
     assert world.client.bytes_sent == sent
+
+
+def test_the_record_of_another_place_is_not_gone_on_with(world: World) -> None:
+    build, job = world.build("1.4.0"), world.job("1.4.0")
+    world.release(job, build)
+    elsewhere = replace(job, work=replace(job.work, place=Place(world.host, "other")))
+    assert start_record(elsewhere, "abc").done == {}
+    assert start_record(job, "abc").finished
 
 
 def test_a_fix_of_an_older_line_moves_its_own_tags_only(world: World) -> None:

@@ -1,0 +1,68 @@
+"""Signature, provenance and SBOMs of a release, attached before it is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.dist import Build
+from builder.statements import Kind, Maker, statements
+from deploy.output import replace_text
+from registry.oci import Document
+from registry.reference import Reference
+from registry.signing.attach import BOTH, attach
+from registry.signing.claims import Form
+from registry.signing.keys import Signer
+from registry.signing.statement import Statement, signature_of
+from registry.store import Store
+
+# As the tools that read them expect the names to end.
+_NAMES: dict[Kind, str] = {
+    "provenance": "provenance.json",
+    "spdx": "spdx.json",
+    "cyclonedx": "cdx.json",
+}
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """What seals releases; called for each as release.procedure.Seal.
+
+    signer: whose signature it is. forms: of cosign's, which. maker: who made the statements.
+    """
+
+    signer: Signer
+    maker: Maker
+    forms: Sequence[Form] = BOTH
+
+    def __call__(self, repository: Store, document: Document, build: Build) -> dict[str, Any]:
+        """Sign and attest, as far as it is not done; the digests of what is attached, by kind."""
+        made = documents_of(build, str(repository), self.maker)
+        write_documents(build, made)
+        claims = [signature_of(document.digest), *made.values()]
+        held = attach(repository, document, claims, self.signer, forms=self.forms)
+        names = ["signature", *made]
+        return {
+            "key": self.signer.public.hint,
+            **{name: item.digest for name, item in zip(names, held, strict=True)},
+        }
+
+
+def documents_of(build: Build, repository: str, maker: Maker) -> dict[Kind, Statement]:
+    """Provenance and SBOMs of a build that is (to be) in a repository, `HOST/PATH`."""
+    reference = Reference.parse(f"{repository}:{build.tag}").with_digest(build.record.digest)
+    return statements(build.record, build.folder, reference, maker)
+
+
+def write_documents(build: Build, made: dict[Kind, Statement]) -> list[Path]:
+    """Write provenance and SBOMs beside a build; their paths."""
+    paths = []
+    for kind, statement in made.items():
+        path = build.folder / f"{build.image}.{_NAMES[kind]}"
+        text = json.dumps(statement.predicate, indent=2, ensure_ascii=False)
+        replace_text(path, text + "\n")
+        paths.append(path)
+    return paths
