@@ -160,7 +160,7 @@ def _reason(words: str) -> str:
 
 
 _QEMU = (
-    f"emulation is at fault, not the step: take another QEMU, for example `{PINNED[0]}` "
+    f"take another QEMU, for example `{PINNED[0]}` "
     f"({' and '.join(OTHER_RELEASES[1:])} are worth a try too), or a native arm64 --builder; "
     "`imgctl doctor` checks it"
 )
@@ -168,10 +168,16 @@ _QEMU = (
 # Pattern, error, what it means, what to do. The first that fits counts.
 _KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
     (
-        r"uncaught target signal|exit code: 139",
+        r"uncaught target signal",
         ImgctlError,
         "QEMU crashed while it ran a step of the build for arm64",
-        _QEMU,
+        f"emulation is at fault, not the step: {_QEMU}",
+    ),
+    (
+        r"exit code: 139",
+        ImgctlError,
+        "a step of the build crashed, as programs do when QEMU fails to emulate arm64",
+        f"where the builder emulates arm64, that is likely at fault: {_QEMU}",
     ),
     (
         r"exec format error",
