@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench import build, bulk, machine, push, start_up
+from bench import build, bulk, machine, many, pin, push, start_up
 from bench.report import markdown
 from bench.result import Kept, load, save
 from bench.setting import Measurement, Setting
@@ -22,6 +22,8 @@ MEASUREMENTS = (
     Measurement("start-up", start_up.measure),
     Measurement("push", push.measure),
     Measurement("bulk", bulk.measure),
+    Measurement("many", many.measure),
+    Measurement("pin", pin.measure),
 )
 NAMES = [item.name for item in MEASUREMENTS]
 
