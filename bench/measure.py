@@ -41,7 +41,7 @@ def run(
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(LAUNCHER), result.name, *command],
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**_environment(), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,6 +54,12 @@ def run(
             raise RuntimeError(f"exit {done.returncode}: {shown}\n{done.stdout[-2000:]}")
         measured = json.loads(Path(result.name).read_text())
     return Run(measured["seconds"], measured["peak_rss"], done.stdout)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, as users have theirs: with Python's compiled files in use."""
+    unusual = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if name not in unusual}
 
 
 def interleave(
