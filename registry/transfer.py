@@ -21,8 +21,8 @@ from registry.reference import is_digest
 from registry.store import Store
 from registry.workers import Stopped, work
 
-# A blob up to this size costs less to send than to ask for first, when it is likely new.
-_NOT_WORTH_ASKING = 64 << 10  # bytes
+# A blob up to this size is asked for and begun in one request: see _probe.
+_SMALL = 64 << 10  # bytes
 _ATTEMPTS = 3
 
 
@@ -216,15 +216,11 @@ def choose(source: Store, reference: str, platform: Platform | None) -> Document
 def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
     documents = list(_children_first(job.source, root, set()))
     unique: dict[str, Descriptor] = {}
-    small: set[str] = set()
     for document in documents:
-        if not document.is_index and document.config.size <= _NOT_WORTH_ASKING:
-            # A manifest that is not there yet has, but for odd cases, a config that is not either.
-            small.add(document.config.digest)
         for blob in document.blobs():
             if not blob.is_foreign:
                 unique.setdefault(blob.digest, blob)
-    tally = _copy_blobs(job, list(unique.values()), small)
+    tally = _copy_blobs(job, list(unique.values()))
     for document in documents:
         if document.digest != root.digest:
             _put(job, document, None)
@@ -265,20 +261,14 @@ def _children_first(source: Store, document: Document, seen: set[str]) -> Iterat
     yield document
 
 
-def _copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: set[str]) -> Tally:
+def _copy_blobs(job: Job, blobs: Sequence[Descriptor]) -> Tally:
     """Bring blobs into the target: first find out what is missing, then send that.
 
-    likely_new: digests not worth asking for. Order of sending: the largest first, so that no
-    long one is left for the end.
+    Order of sending: the largest first, so that no long one is left for the end.
     """
     if same_place(job.source, job.target):
         return Tally(present=len(blobs), present_bytes=sum(blob.size for blob in blobs))
-    probes = work(
-        lambda blob: _probe(job, blob, blob.digest in likely_new),
-        blobs,
-        2 * job.options.concurrency,
-        job.stop,
-    )
+    probes = work(lambda blob: _probe(job, blob), blobs, 2 * job.options.concurrency, job.stop)
     missing = [blob for blob, tally in zip(blobs, probes, strict=True) if tally.sent]
     missing.sort(key=lambda blob: -blob.size)
     if job.options.dry_run:
@@ -293,24 +283,26 @@ def _copy_blobs(job: Job, blobs: Sequence[Descriptor], likely_new: set[str]) -> 
     return sum(probes, Tally())
 
 
-def _probe(job: Job, blob: Descriptor, likely_new: bool) -> Tally:
+def _probe(job: Job, blob: Descriptor) -> Tally:
     """What must be done for one blob, as what will have been done; mounts it where possible."""
     present = Tally(present=1, present_bytes=blob.size)
+    missing = Tally(sent=1, sent_bytes=blob.size)
     target = job.target
     if blob.digest in job.known:
         return present
-    ask = True
     if isinstance(target, RemoteStore):
-        ask = not likely_new
         neighbours = list(_neighbours(job, target, blob.digest))
         if any(name == target.name for name in neighbours):
             return present
         # No question before a mount: it tells as much, and is likely to be the last request.
         if any(job.options.dry_run or target.mount_blob(blob, name) for name in neighbours):
             return Tally(mounted=1, mounted_bytes=blob.size)
-    if ask and target.blob_exists(blob.digest):
-        return present
-    return Tally(sent=1, sent_bytes=blob.size)
+        if blob.size <= _SMALL and not neighbours and not job.options.dry_run:
+            # A mount from the repository itself tells whether it has the blob, and begins the
+            # upload if not: one round trip instead of two. A registry without mounts always begins
+            # one, so what is large is asked for.
+            return present if target.mount_blob(blob, target.name) else missing
+    return present if target.blob_exists(blob.digest) else missing
 
 
 def _neighbours(job: Job, target: RemoteStore, digest: str) -> Iterator[str]:

@@ -56,7 +56,8 @@ def files_of(new: NewRepository) -> dict[str, str]:
     )
     found = {}
     for path in sorted(TEMPLATES.rglob("*")):
-        if path.is_file():
+        # pip compiles what looks like a module, templates too.
+        if path.is_file() and path.parent.name != "__pycache__":
             text = environment.from_string(path.read_text(encoding="utf-8")).render(values)
             place = path.relative_to(TEMPLATES).as_posix().replace("NAME", new.name)
             found[".gitignore" if place == "gitignore" else place] = text

@@ -82,7 +82,7 @@ class Neighbour(LayoutStore):
         self.calls.append(f"mount {descriptor.digest}")
         source = self.path.parent / source_repository / "blobs"
         blob = source / descriptor.digest.replace(":", "/")
-        if blob.is_file():
+        if blob.is_file() and source_repository != self.name:
             shutil.copy(blob, self.blob_path(descriptor.digest))
         return blob.is_file()
 

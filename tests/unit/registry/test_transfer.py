@@ -176,12 +176,40 @@ def test_a_sparse_layout_is_completed_by_mounts_on_the_same_host(
         [
             "head 1.0",
             f"mount {blob(BASE).digest}",
-            f"exists {ours}",
+            f"mount {ours}",
             f"push {ours}",
+            f"mount {config}",
             f"push {config}",
             "put 1.0",
         ]
     )
+
+
+def test_a_small_blob_is_asked_for_and_begun_at_once_and_a_large_one_asked_for(
+    tmp_path: Path, source: LayoutStore
+) -> None:
+    target, large = neighbour(tmp_path, "mnist"), b"large" * 20_000
+    document = put_image(source, "1.0", OURS, large)
+    copy(source, target, "1.0")
+    asked = [call for call in target.calls if call.split()[0] in ("mount", "exists")]
+    assert sorted(asked) == sorted(
+        [
+            f"mount {document.config.digest}",
+            f"mount {blob(OURS).digest}",
+            f"exists {blob(large).digest}",
+        ]
+    )
+
+
+def test_small_blobs_that_are_there_are_not_sent_again(tmp_path: Path, source: LayoutStore) -> None:
+    target = neighbour(tmp_path, "mnist")
+    put_image(source, "1.0", OURS)
+    copy(source, target, "1.0")
+    put_image(source, "1.1", OURS, b"newer")
+    target.calls.clear()
+    result = copy(source, target, "1.1")
+    assert (result.tally.sent, result.tally.present) == (1, 2)
+    assert f"push {blob(OURS).digest}" not in target.calls
 
 
 def test_a_sparse_layout_is_completed_from_another_host_by_streaming(

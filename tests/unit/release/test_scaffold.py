@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import compileall
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from builder import definition
 from builder.bases import choose_base
 from builder.matrix import Matrix
 from registry.errors import BadInput
+from release import scaffold
 from release.scaffold import NewRepository, files_of, write_repository
 
 NEW = NewRepository(
@@ -43,6 +46,17 @@ def test_settings_workflow_and_script_parse(tmp_path: Path) -> None:
     assert job["uses"] == NEW.workflow
     assert job["secrets"]["password"] == "${{ secrets.HARBOR_PASSWORD }}"
     ast.parse(files["images/gate-camera/run.py"], feature_version=(3, 6))
+
+
+def test_what_pip_compiled_among_the_templates_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = files_of(NEW)
+    installed = Path(shutil.copytree(scaffold.TEMPLATES, tmp_path / "installed"))
+    compileall.compile_dir(installed, quiet=2)
+    assert list(installed.rglob("*.pyc"))
+    monkeypatch.setattr(scaffold, "TEMPLATES", installed)
+    assert files_of(NEW) == expected
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
