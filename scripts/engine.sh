@@ -85,7 +85,7 @@ install() {
     # shellcheck disable=SC2086 - nothing, or one word
     apt-get install -y -qq --no-install-recommends \
         docker.io/trixie docker-cli/trixie containerd/trixie runc docker-buildx/sid \
-        docker-registry crane/sid oras/trixie cosign/trixie skopeo nginx-light \
+        docker-registry crane/sid oras/trixie cosign/sid skopeo nginx-light \
         qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd $kubectl >"$(mktemp)"
     present || die "packages are installed, yet a tool is missing"
     say "installed: $(docker_client --version), $(dockerd --version)"

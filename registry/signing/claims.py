@@ -45,15 +45,29 @@ class Claim:
     signed_by: Callable[[PublicKey], bool] = field(compare=False, repr=False)
 
 
-Claims = tuple[list[Claim], list[str]]
-"""Claims, and why others could not be read, a line each."""
+@dataclass(frozen=True)
+class PassedOver:
+    """Something attached that is not believed. place: where it is. why: one line."""
+
+    place: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.why}"
+
+
+Claims = tuple[list[Claim], list[PassedOver]]
+"""Claims, and what could not be read."""
 
 
 def read_claims(repository: Store, digest: str) -> Claims:
     """Everything attached to a manifest in either form; raises RegistryError."""
-    kinds: tuple[tags.Kind, ...] = ("sig", "att")
-    parts = [bundle_claims(repository, digest)]
-    parts += [tag_claims(repository, digest, kind) for kind in kinds]
+    jobs: list[Callable[[], Claims]] = [
+        lambda: bundle_claims(repository, digest),
+        lambda: tag_claims(repository, digest, "sig"),
+        lambda: tag_claims(repository, digest, "att"),
+    ]
+    parts = work(lambda job: job(), jobs, len(jobs), threading.Event())
     return [item for part in parts for item in part[0]], [
         item for part in parts for item in part[1]
     ]
@@ -99,24 +113,32 @@ def _read_all(
     read: Callable[[Descriptor], list[Claim]],
     place: Callable[[Descriptor], str],
 ) -> Claims:
-    def attempt(item: Descriptor) -> list[Claim] | str:
+    def attempt(item: Descriptor) -> list[Claim] | PassedOver:
         try:
             return read(item)
         except NotFound:
-            return f"{place(item)}: it is listed and not there"
+            return PassedOver(place(item), "it is listed and not there")
         except CorruptContent as error:
-            return f"{place(item)}: {error.what}" + (f" ({error.why})" if error.why else "")
+            why = f"{error.what} ({error.why})" if error.why else error.what
+            return PassedOver(place(item), printable(why))
 
     claims: list[Claim] = []
-    unread: list[str] = []
+    unread: list[PassedOver] = []
     for outcome in work(attempt, items[:_MOST], _AT_ONCE, threading.Event()):
-        if isinstance(outcome, str):
+        if isinstance(outcome, PassedOver):
             unread.append(outcome)
         else:
             claims += outcome
     if len(items) > _MOST:
-        unread.append(f"{len(items) - _MOST} more were not looked at")
+        why = f"{len(items) - _MOST} more of its kind were not looked at"
+        unread.append(PassedOver(place(items[_MOST]), why))
     return claims, unread
+
+
+def printable(text: str) -> str:
+    """Text that a stranger wrote, made fit for a terminal: no control characters, not too long."""
+    plain = "".join(character if character.isprintable() else "?" for character in text)
+    return plain if len(plain) <= 200 else plain[:199] + "…"
 
 
 def _may_be_bundle(entry: Descriptor) -> bool:

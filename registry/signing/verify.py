@@ -13,11 +13,13 @@ from typing import Any
 
 from registry.errors import CorruptContent, NotFound, Refused
 from registry.oci import Descriptor, Document, Platform
-from registry.signing.claims import Claim, Form, read_claims
+from registry.signing.claims import Claim, Form, PassedOver, printable, read_claims
 from registry.signing.keys import PublicKey
 from registry.signing.policy import NO_POLICY, Policy, Provenance
 from registry.signing.statement import PROVENANCE, SIGNATURE, Statement
 from registry.store import Store
+
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,13 @@ class Believed:
 
 @dataclass(frozen=True)
 class Verified:
-    """An image that passed. platforms: those it is for. passed_over: what was attached as well,
-    and why it was not believed, a line each."""
+    """An image that passed. platforms: those it is for. passed_over: what else was attached."""
 
     descriptor: Descriptor
     platforms: tuple[Platform, ...]
     signatures: tuple[Believed, ...]
     attestations: tuple[Believed, ...]
-    passed_over: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
 
     @property
     def provenance(self) -> tuple[Provenance, ...]:
@@ -77,7 +78,7 @@ class Verified:
                 }
                 for item in self.provenance
             ],
-            "passed_over": list(self.passed_over),
+            "passed_over": [{"place": item.place, "why": item.why} for item in self.passed_over],
         }
 
 
@@ -95,7 +96,7 @@ def verify(
     for claim in claims:
         found = _check(claim, digest, keys)
         if isinstance(found, str):
-            passed_over.append(f"{claim.place}: {found}")
+            passed_over.append(PassedOver(claim.place, found))
         else:
             believed.append(Believed(claim.form, claim.place, claim.statement, found.hint))
     verified = Verified(
@@ -115,11 +116,11 @@ def _check(claim: Claim, digest: str, keys: Sequence[PublicKey]) -> PublicKey | 
     key = next((key for key in keys if claim.signed_by(key)), None)
     if key is None:
         if claim.hint and all(claim.hint != item.hint for item in keys):
-            return f"it is signed with another key ({claim.hint})"
+            return printable(f"it is signed with another key ({claim.hint})")
         return "no trusted key made its signature, or its content was changed"
     if digest not in claim.statement.subjects:
         others = ", ".join(claim.statement.subjects) or "nothing"
-        return f"it is for another image: {others}"
+        return printable(f"it is for another image: {others}")
     return key
 
 
@@ -131,7 +132,7 @@ def _check_signed(repository: Store, verified: Verified) -> None:
         hint = "sign it with `imgctl sign`, or copy it together with its referrers"
         raise Refused(f"{name} is not signed", "nothing that signs it is attached", hint)
     hint = "do not run it before you know who pushed it; name the right key with --key"
-    raise Refused(f"{name} has no valid signature", "; ".join(verified.passed_over), hint)
+    raise Refused(f"{name} has no valid signature", _reasons(verified.passed_over), hint)
 
 
 def _check_policy(
@@ -144,12 +145,19 @@ def _check_policy(
     attested = frozenset(item.statement.predicate_type for item in verified.attestations)
     missing = policy.missing(attested)
     if missing:
-        reasons = "; ".join(verified.passed_over) or "none is attached"
+        reasons = _reasons(verified.passed_over) or "none is attached"
         hint = "attach it with `imgctl attest`"
         raise Refused(f"{name} has no signed {missing}, which the policy requires", reasons, hint)
     reasons_against = [item.why_not(policy, document) for item in verified.provenance]
     if reasons_against and all(reasons_against):
         raise Refused(f"{name} is not allowed by the policy", "; ".join(reasons_against))
+
+
+def _reasons(passed_over: Sequence[PassedOver]) -> str:
+    """Why nothing was believed, each reason once; where each thing is, the error need not say."""
+    unique = list(dict.fromkeys(item.why for item in passed_over))
+    more = f"; and {len(unique) - _MOST_REASONS} more" if len(unique) > _MOST_REASONS else ""
+    return "; ".join(unique[:_MOST_REASONS]) + more
 
 
 def _platforms(repository: Store, document: Document) -> tuple[Platform, ...]:

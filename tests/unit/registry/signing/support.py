@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 
 from registry.client import RegistryClient, RegistryOptions
 from registry.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Document, canonical_json, sha256
@@ -14,6 +15,17 @@ from registry.sandbox.server import serve
 from registry.signing.keys import PrivateKey
 from tests.unit.registry.images import chunks_of
 
+Registries = dict[bool, tuple[RegistryClient, str]]
+"""A client and a registry's host, by whether the registry has the referrers API."""
+
+_numbers = count()
+
+
+def empty(registries: Registries, *, referrers: bool = True) -> Repository:
+    """A repository nobody has used yet."""
+    client, host = registries[referrers]
+    return client.repository(host, f"algorithms/mnist-{next(_numbers)}", push=True)
+
 
 @cache
 def key(name: str = "ours") -> PrivateKey:
@@ -22,13 +34,14 @@ def key(name: str = "ours") -> PrivateKey:
 
 
 @contextmanager
-def repository(*, referrers: bool = True) -> Iterator[Repository]:
-    """An empty repository of a registry with or without the referrers API."""
+def registries() -> Iterator[Registries]:
+    """Two registries for a module's tests."""
     with (
-        serve(MemoryRegistry(referrers=referrers)) as host,
+        serve(MemoryRegistry(referrers=True)) as with_api,
+        serve(MemoryRegistry(referrers=False)) as without,
         RegistryClient(RegistryOptions()) as client,
     ):
-        yield client.repository(host, "algorithms/mnist", push=True)
+        yield {True: (client, with_api), False: (client, without)}
 
 
 def push(store: Repository, media_type: str, content: bytes) -> Descriptor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,18 +18,30 @@ from registry.signing.dsse import IN_TOTO, Envelope
 from registry.signing.policy import Policy
 from registry.signing.statement import PROVENANCE, SPDX, Statement, signature_of
 from registry.signing.verify import verify
-from tests.unit.registry.signing.support import key, push, put_image, repository
+from tests.unit.registry.signing.support import Registries, empty, key, push, put_image, registries
 
 FORMS: tuple[Form, ...] = ("bundle", "tag")
 KEYS = [key().public]
 BASE = "sha256:" + "ab" * 32
 
 
-@pytest.fixture(params=[True, False], ids=["referrers", "fall-back tag"])
-def store(request: pytest.FixtureRequest) -> Iterator[Repository]:
-    """A repository, on a registry with the referrers API and on one without."""
-    with repository(referrers=request.param) as made:
+@pytest.fixture(scope="module")
+def both() -> Iterator[Registries]:
+    """A registry with the referrers API and one without."""
+    with registries() as made:
         yield made
+
+
+@pytest.fixture(params=[True, False], ids=["referrers", "fall-back tag"])
+def store(both: Registries, request: pytest.FixtureRequest) -> Repository:
+    """An empty repository, on either registry."""
+    return empty(both, referrers=request.param)
+
+
+@pytest.fixture
+def without(both: Registries) -> Repository:
+    """An empty repository on the registry without the API."""
+    return empty(both, referrers=False)
 
 
 def provenance(
@@ -176,14 +187,13 @@ def test_rubbish_beside_a_good_signature_does_not_hide_it(store: Repository, raw
     assert len(found.passed_over) == 1
 
 
-def test_a_referrer_that_is_listed_and_gone_is_refused() -> None:
-    with repository(referrers=False) as store:
-        image = put_image(store)
-        signed = sign(store, image, key(), forms=["bundle"])
-        store.delete_manifest(signed.digest)
-        with pytest.raises(Refused, match="no valid signature") as caught:
-            verify(store, image.digest, KEYS)
-        assert "listed and not there" in caught.value.why
+def test_a_referrer_that_is_listed_and_gone_is_refused(without: Repository) -> None:
+    image = put_image(without)
+    signed = sign(without, image, key(), forms=["bundle"])
+    without.delete_manifest(signed.digest)
+    with pytest.raises(Refused, match="no valid signature") as caught:
+        verify(without, image.digest, KEYS)
+    assert "listed and not there" in caught.value.why
 
 
 def test_a_tag_that_says_nothing_readable_is_passed_over(store: Repository) -> None:
@@ -251,12 +261,11 @@ def test_what_the_policy_does_not_allow_is_refused_by_name(
     ["nvcr.io/nvidia/l4t-base", "nvcr.io/nvidia/l4t-base:r35.2.1", "*/l4t-base:r35.*", BASE,
      f"nvcr.io/nvidia/l4t-base@{BASE}", f"nvcr.io/nvidia/l4t-base:r35.2.1@{BASE}"],
 )  # fmt: skip
-def test_a_base_is_allowed_by_any_way_to_write_it(pattern: str) -> None:
-    with repository() as store:
-        image = put_image(store)
-        sign(store, image, key(), forms=["bundle"])
-        attest(store, image, provenance(image.digest), key(), forms=["bundle"])
-        assert verify(store, image.digest, KEYS, Policy(bases=(pattern,))).provenance
+def test_a_base_is_allowed_by_any_way_to_write_it(store: Repository, pattern: str) -> None:
+    image = put_image(store)
+    sign(store, image, key(), forms=["bundle"])
+    attest(store, image, provenance(image.digest), key(), forms=["bundle"])
+    assert verify(store, image.digest, KEYS, Policy(bases=(pattern,))).provenance
 
 
 def test_provenance_counts_only_with_a_trusted_signature(store: Repository) -> None:
@@ -298,14 +307,24 @@ def test_an_image_whose_config_is_broken_is_the_registrys_fault(store: Repositor
         verify(store, image.digest, KEYS)
 
 
-def test_the_bundle_is_found_where_a_list_names_the_configs_type() -> None:
+def test_the_bundle_is_found_where_a_list_names_the_configs_type(without: Repository) -> None:
     """go-containerregistry writes the empty config's type as the artifact's, and no annotations."""
-    with repository(referrers=False) as store:
-        image = put_image(store)
-        made = sign(store, image, key(), forms=["bundle"])
-        entry = {**made.to_json(), "artifactType": "application/vnd.oci.empty.v1+json"}
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
-        store.put_manifest(Document.of(index, OCI_INDEX), image.digest.replace(":", "-"))
-        assert verify(store, image.digest, KEYS).signatures
-        assert sign(store, image, key(), forms=["bundle"]) == made
-        assert json.loads(store.manifest(image.digest.replace(":", "-")).raw) == index
+    image = put_image(without)
+    tag = image.digest.replace(":", "-")
+    made = sign(without, image, key(), forms=["bundle"])
+    entry = {**made.to_json(), "artifactType": "application/vnd.oci.empty.v1+json"}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+    without.put_manifest(Document.of(index, OCI_INDEX), tag)
+    assert verify(without, image.digest, KEYS).signatures
+    assert sign(without, image, key(), forms=["bundle"]) == made
+    assert without.manifest(tag).value == index
+
+
+def test_what_a_stranger_wrote_is_told_without_control_characters(store: Repository) -> None:
+    image = put_image(store)
+    envelope = Envelope.signed(signature_of(image.digest).payload(), IN_TOTO, key("other"))
+    attach_raw(store, image, Bundle(envelope, "\x1b[2Jall is well\n" * 50).raw())
+    with pytest.raises(Refused) as caught:
+        verify(store, image.digest, KEYS)
+    assert caught.value.why.isprintable()
+    assert len(caught.value.why) <= 200
