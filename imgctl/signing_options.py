@@ -17,6 +17,7 @@ from registry.errors import BadInput
 if TYPE_CHECKING:
     from registry.signing.claims import Form
     from registry.signing.keys import PublicKey, Signer
+    from registry.signing.policy import Policy
 
 Command = Callable[..., Any]
 
@@ -124,6 +125,27 @@ def public_keys(names: tuple[str, ...]) -> list[PublicKey]:
             "which key?", "a signature is checked against a public key", "add --key FILE"
         )
     return [PublicKey.parse(read_key(name), name) for name in names]
+
+
+def policy_of(path: Path | None) -> Policy:
+    """The rules of a file, or those of imgctl.yaml; none at all where neither has any."""
+    from imgctl.settings import load_settings, settings_path
+    from registry.signing.policy import NO_POLICY, Policy
+
+    if path is None:
+        settings = settings_path()
+        section = load_settings(settings).section("policy") if settings else {}
+        return Policy.parse(section, f"`policy` in {settings}") if section else NO_POLICY
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise BadInput(f"cannot read the policy {path}", why) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not YAML", " ".join(str(error).split())[:200]) from error
+    return Policy.parse(value, str(path))
 
 
 def password_of(name: str) -> bytes:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
-from imgctl.signing_options import public_keys
-from registry.errors import BadInput
+from imgctl.signing_options import policy_of, public_keys
 
 if TYPE_CHECKING:
     from registry.reference import Reference
-    from registry.signing.policy import Policy
     from registry.signing.verify import Verified
 
 
@@ -56,7 +54,7 @@ def command(
     from registry.signing.verify import verify
 
     trusted = public_keys(keys)
-    policy = _policy(policy_file)
+    policy = policy_of(policy_file)
     reference = reference_of(image, dist)
     with RegistryClient(registry.options(reference.host)) as client:
         repository = client.repository(reference.host, reference.repository)
@@ -66,27 +64,6 @@ def command(
         print_json({"reference": f"{reference.name}@{digest}", **verified.to_json()})
     else:
         _print(reference, verified)
-
-
-def _policy(path: Path | None) -> Policy:
-    """The rules of a file, or those of imgctl.yaml; none at all where neither has any."""
-    from imgctl.settings import load_settings, settings_path
-    from registry.signing.policy import NO_POLICY, Policy
-
-    if path is None:
-        settings = settings_path()
-        section = load_settings(settings).section("policy") if settings else {}
-        return Policy.parse(section, f"`policy` in {settings}") if section else NO_POLICY
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise BadInput(f"cannot read the policy {path}", why) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML", " ".join(str(error).split())[:200]) from error
-    return Policy.parse(value, str(path))
 
 
 def _print(reference: Reference, verified: Verified) -> None:
