@@ -40,9 +40,9 @@ class World:
         found = self.memory.repositories.get(repository)
         return dict(found.tags) if found else {}
 
-    def promote(self, to: str, **changes: bool) -> Promoted:
+    def promote(self, to: str, *, move: bool = False) -> Promoted:
         source = Reference.parse(f"{self.host}/dev/mnist:1.4.0")
-        promotion = replace(resolve(self.client, source, f"{self.host}/{to}"), **changes)
+        promotion = replace(resolve(self.client, source, f"{self.host}/{to}"), move=move)
         return promote(self.client, promotion, anything, options=WITH_REFERRERS)
 
 
