@@ -15,7 +15,7 @@ from registry.errors import (
     Unreachable,
 )
 from registry.oci import Document, Platform
-from registry.reference import Reference, split_place
+from registry.reference import Reference
 from registry.store import Store
 
 _HINTS: tuple[tuple[type[RegistryError], str], ...] = (
@@ -24,24 +24,6 @@ _HINTS: tuple[tuple[type[RegistryError], str], ...] = (
     (NotFound, "--base-mirror HOST names the registry; `imgctl l4t` lists NVIDIA's tags"),
     (CorruptContent, "the registry or a proxy before it is at fault; try another --base-mirror"),
 )
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """A registry that stands in for the base's own: `HOST` or `HOST/PREFIX`."""
-
-    host: str
-    prefix: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Mirror:
-        """Parse `HOST[:PORT][/PREFIX]`; raises BadInput."""
-        return cls(*split_place(text))
-
-    def of(self, reference: Reference) -> Reference:
-        """Where this mirror keeps the image a reference names."""
-        parts = [part for part in (self.prefix, reference.repository) if part]
-        return Reference(self.host, "/".join(parts), reference.tag, reference.digest)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from builder.dates import timestamp
 from builder.layer import Layer
 from registry.errors import CorruptContent
 from registry.oci import (
@@ -155,11 +156,6 @@ def graft(
     if annotations:
         manifest["annotations"] = dict(annotations)
     return Image(Document.of(manifest, kind), raw)
-
-
-def timestamp(seconds: int) -> str:
-    """Seconds since 1970 as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _history(step: Step, created: int) -> dict[str, Any]:

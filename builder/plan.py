@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from builder.base_image import RemoteBase
 from builder.bases import BaseImage
-from builder.graft import timestamp
+from builder.dates import timestamp
 from builder.instructions import Instruction, final_stage, parse
 from builder.matrix import L4TRelease
 from builder.stage import beyond_stage, obstacle, only_buildx

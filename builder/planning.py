@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder import bases, dockerfile, recipe
-from builder.base_image import Mirror, RemoteBase, read_base
+from builder.base_image import RemoteBase, read_base
 from builder.engines.buildx import BuildxOptions
 from builder.engines.select import Builder, Wanted, inspect_builder
 from builder.instructions import parse
 from builder.matrix import L4TRelease, Matrix
+from builder.mirror import Mirror
 from builder.plan import BuildPlan, Choices, make_plan
 from builder.request import Request, resolve_base
 from builder.stage import only_buildx

@@ -10,13 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from builder.engines.image import BuiltImage
-from builder.graft import timestamp
-from builder.plan import BuildPlan
+from builder.dates import timestamp
 from registry.errors import BadInput, CorruptContent
 from registry.oci import Descriptor, Document
+
+if TYPE_CHECKING:
+    from builder.engines.image import BuiltImage
+    from builder.plan import BuildPlan
 
 FILE_NAME = "build.json"
 SCHEMA = 1

@@ -13,7 +13,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from builder.bases import BaseImage
-from builder.graft import timestamp
+from builder.dates import timestamp
 from builder.layer import Entry, Layer, write_layer
 from registry.oci import (
     DOCKER_CONFIG,

@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from builder.base_image import Mirror
 from builder.build import build_all
 from builder.definition import FILE_NAME
 from builder.dist import Build
 from builder.engines.buildx import BuildxOptions
 from builder.matrix import Matrix
+from builder.mirror import Mirror
 from builder.plan import Choices
 from builder.planning import Settings, Workshop
 from builder.request import Request, resolve_base

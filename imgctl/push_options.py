@@ -67,8 +67,8 @@ def work_of(
     given: dict[str, Any], registry: RegistryFlags, client: RegistryClient, progress: Progress
 ) -> Work:
     """What a release works with; `given` holds the values of the options by name."""
-    from builder.base_image import Mirror
     from builder.dist import find_builds
+    from builder.mirror import Mirror
     from registry.push import PushOptions
     from release.push import Work
 

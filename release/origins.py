@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from builder.base_image import Mirror
 from builder.dist import Build
+from builder.mirror import Mirror
 from registry.client import RegistryClient
 from registry.errors import BadInput
 from registry.origin import Origin

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from builder.base_image import Mirror
 from builder.dist import Build
+from builder.mirror import Mirror
 from deploy.output import write_matching
 from registry.client import RegistryClient
 from registry.errors import BadInput, ImgctlError

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from builder.base_image import RemoteBase
-from builder.graft import Image, Step, graft, timestamp
+from builder.dates import timestamp
+from builder.graft import Image, Step, graft
 from builder.layer import Layer
 from builder.output import folder_of, publish, staging
 from builder.record import BuildRecord

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.base_image import Mirror, RemoteBase, read_base
+from builder.base_image import RemoteBase, read_base
 from builder.bases import BaseImage
 from builder.doctor.check import Check
 from builder.doctor.disk import BaseSize, check_dist_disk, check_engine_disk, room_at
@@ -21,6 +21,7 @@ from builder.doctor.docker import (
 from builder.doctor.emulation import check_arm64, check_binfmt, read_binfmt, run_uname
 from builder.doctor.registries import check_base, check_registry, check_target
 from builder.engines.select import Builder, inspect_builder
+from builder.mirror import Mirror
 from registry.client import RegistryClient
 from registry.errors import ImgctlError
 from registry.oci import Platform

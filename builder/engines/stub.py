@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.base_image import RemoteBase
-from builder.graft import timestamp
+from builder.dates import timestamp
 from builder.layer import unreadable, write_layer
 from builder.plan import BuildPlan
 from registry.layout import LayoutStore

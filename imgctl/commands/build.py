@@ -124,8 +124,8 @@ def _requests(
 
 
 def _settings(matrix: Matrix, given: dict[str, Any]) -> Settings:
-    from builder.base_image import Mirror
     from builder.engines.buildx import BuildxOptions
+    from builder.mirror import Mirror
     from builder.planning import Settings
 
     return Settings(

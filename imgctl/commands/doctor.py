@@ -50,9 +50,9 @@ def command(
     With IMAGE and --l4t, or --base and --l4t, room and registry are checked for that very base,
     and what the image does not need is no failure. Exit code 0 when all that is needed works.
     """
-    from builder.base_image import Mirror
     from builder.doctor.examine import Question, examine
     from builder.matrix import Matrix
+    from builder.mirror import Mirror
     from registry.client import RegistryClient
     from registry.reference import check_host
     from registry.retry import RetryPolicy

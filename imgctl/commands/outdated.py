@@ -29,9 +29,9 @@ def command(
 
     Exit code 1 when there are any, so that a nightly job can act on it.
     """
-    from builder.base_image import Mirror
     from builder.definition import catalogue
     from builder.matrix import Matrix
+    from builder.mirror import Mirror
     from imgctl.catalogue import image_roots
     from imgctl.output import print_json
     from imgctl.push_options import place_of

@@ -48,8 +48,8 @@ def command(
     Prints REPOSITORY:TAG@DIGEST, and writes push.json, pod.yaml and deployment.yaml beside each
     build.
     """
-    from builder.base_image import Mirror
     from builder.dist import find_builds
+    from builder.mirror import Mirror
     from imgctl.progress import progress as shown
     from imgctl.push_options import place_of, target_of
     from registry.client import RegistryClient

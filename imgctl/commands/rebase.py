@@ -11,7 +11,8 @@ from imgctl.options import RegistryFlags, format_option, registry_options
 from registry.errors import BadInput, NotFound, Refused
 
 if TYPE_CHECKING:
-    from builder.base_image import Mirror, RemoteBase
+    from builder.base_image import RemoteBase
+    from builder.mirror import Mirror
     from registry.client import RegistryClient
     from registry.oci import Platform
     from registry.reference import Reference
@@ -37,7 +38,7 @@ def command(
     Its own layers stay to the byte; nothing is run, no base is pulled. The result lies in dist/
     like a build: `imgctl push` sends it.
     """
-    from builder.base_image import Mirror
+    from builder.mirror import Mirror
     from imgctl.output import print_json
     from registry.client import RegistryClient
     from registry.oci import Platform

@@ -230,8 +230,8 @@ class _Run:
         return builds
 
     def _workshop(self, dist: Path, source: Source | None) -> Workshop:
-        from builder.base_image import Mirror
         from builder.engines.buildx import BuildxOptions
+        from builder.mirror import Mirror
         from builder.plan import Choices
         from builder.planning import Settings, Workshop
         from imgctl.catalogue import template_roots

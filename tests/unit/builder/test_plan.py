@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from builder.base_image import Mirror, read_base
+from builder.base_image import read_base
 from builder.definition import load
+from builder.mirror import Mirror
 from builder.plan import BuildPlan, Choices, make_plan
 from registry.errors import BadInput
 from tests.unit.builder import plans
