@@ -126,6 +126,19 @@ def test_a_stage_that_runs_on_the_base_gets_the_real_base(
     assert "FROM" in done.stderr
 
 
+def test_a_cache_goes_out_and_comes_back(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_probe(tmp_path)
+    arguments = (*PROBE, "--base-mirror", base.host)
+    imgctl(*arguments, "--cache-to", "type=local,dest=cache,mode=max").check()
+    digest = built(tmp_path, "probe").digest
+    assert (tmp_path / "cache" / "index.json").is_file()
+    anew = ("--cache-from", "type=local,src=cache", "--dist", "other/dist")
+    imgctl(*arguments, *anew).check()
+    assert built(tmp_path / "other", "probe").digest == digest
+
+
 def test_the_direct_engine_refuses_what_has_to_run_and_says_what_to_do(
     base: Watched, imgctl: Imgctl, tmp_path: Path
 ) -> None:

@@ -146,18 +146,12 @@ def test_the_second_image_on_a_base_is_loaded_without_the_base(
 
 
 def test_a_base_that_breaks_on_the_way_to_docker_is_an_error_and_no_image(
-    engine: str, base: Watched, crane: str, imgctl: Imgctl, tmp_path: Path, loaded: str
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path, loaded: str
 ) -> None:
     write_app(tmp_path)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "unique").write_text(str(tmp_path))
-    call("tar", "-cf", str(tmp_path / "layer.tar"), "-C", str(tmp_path), "etc")
-    # A base of its own, that the engine cannot have from another test.
-    call(crane, "append", "-b", f"{base.upstream}/{bases.L4T_BASE}", "-f",
-         str(tmp_path / "layer.tar"), "-t", f"{base.upstream}/unique/{bases.L4T_BASE}")  # fmt: skip
-    arguments = (*APP, "--base-mirror", f"{base.host}/unique", "--engine", "direct")
+    layer = bases.push_own_base(base.upstream, "breaking", tmp_path)
+    arguments = (*APP, "--base-mirror", f"{base.host}/breaking", "--engine", "direct")
     imgctl(*arguments).check()
-    layer = built(tmp_path, "app").manifest["layers"][0]["digest"]
     base.changes[layer] = lambda answer: Answer(200, answer.headers, answer.body[:-1] + b"x")
     done = imgctl(*arguments, "--load")
     assert done.code == 1

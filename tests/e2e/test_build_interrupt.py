@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Imgctl
-from tests.e2e.support.images import built, write_image, write_template
+from tests.e2e.support import bases
+from tests.e2e.support.images import TAG, built, write_image, write_template
 from tests.e2e.support.interrupt import interrupt, start
 from tests.e2e.support.registries import RunningRegistry
 from tests.e2e.support.watched import Watched, watched
@@ -84,6 +86,38 @@ def test_while_layers_are_fetched(base: Watched, imgctl: Imgctl, tmp_path: Path)
     interrupt(process)
     check_ended(tmp_path, kept)
     assert built(tmp_path).digest == digest
+
+
+def test_while_wheels_are_looked_for(
+    base: Watched, beacon: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    write_image(tmp_path, "app", pip=["anything"])
+    store = f"http://127.0.0.1:{beacon.getsockname()[1]}"
+    process = start(tmp_path, "build", "app", "--l4t", "r35.2.1", "--engine", "direct",
+                    "--base-mirror", base.host, "--wheel-mirror", store)  # fmt: skip
+    asked, _ = beacon.accept()
+    with asked:
+        interrupt(process)
+        check_ended(tmp_path, [])
+
+
+def test_while_it_is_loaded_into_docker(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_image(tmp_path, "app", {"a.txt": b"a"})
+    layer = bases.push_own_base(base.upstream, "loading", tmp_path)
+    arguments = ("build", "app", "--l4t", "r35.2.1", "--engine", "direct",
+                 "--base-mirror", f"{base.host}/loading")  # fmt: skip
+    imgctl(*arguments).check()
+    kept = files(tmp_path)
+    base.held = layer
+    process = start(tmp_path, *arguments, "--load")
+    assert base.waiting.wait(30)
+    interrupt(process)
+    check_ended(tmp_path, kept)
+    shown = ["docker", "image", "inspect", f"app:{TAG}"]
+    assert subprocess.run(shown, capture_output=True, timeout=60, check=False).returncode != 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

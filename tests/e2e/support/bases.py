@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import httpx
@@ -102,6 +104,18 @@ def push_base(host: str, name: str, layers: list[Path]) -> str:
         kind = {"Content-Type": "application/vnd.docker.distribution.manifest.v2+json"}
         client.put(f"/manifests/{tag}", content=manifest, headers=kind).raise_for_status()
         return "sha256:" + hashlib.sha256(manifest).hexdigest()
+
+
+def push_own_base(host: str, prefix: str, folder: Path) -> str:
+    """Push `PREFIX/nvidia/l4t-base`, a base no test before had; the digest of its one layer."""
+    path = folder / "own-layer.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        name = str(folder).encode()
+        member = tarfile.TarInfo("etc/own")
+        member.size = len(name)
+        archive.addfile(member, io.BytesIO(name))
+    push_base(host, f"{prefix}/{L4T_BASE}", [path])
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _diff_id(layer: Path) -> str:
