@@ -35,6 +35,8 @@ def place_of(given: dict[str, Any]) -> Place:
             raise BadInput(f"{useless[0]} is for Harbor", f"{plain} is given with --registry",
                            f"write --harbor {plain} if it is one")  # fmt: skip
         return Place.parse(plain, given["project"] or "")
+    if "/" in harbor and "://" not in harbor:
+        raise BadInput(f"--harbor {harbor} names more than a host", "", "give --project NAME too")
     return Place.parse(harbor, given["project"] or DEFAULT_PROJECT)
 
 
@@ -58,9 +60,23 @@ def _chosen(given: dict[str, Any]) -> tuple[str, str]:
 
 def target_of(given: dict[str, Any], client: RegistryClient, place: Place) -> ReleaseTarget:
     """What surrounds the transfer: Harbor's own checks, or none on a plain registry."""
-    from registry.push import PlainTarget
+    if not _chosen(given)[0]:
+        from registry.push import PlainTarget
 
-    return PlainTarget()
+        return PlainTarget()
+    from registry.harbor.api import HarborApi
+    from registry.harbor.scan import ScanGate
+    from registry.harbor.target import HarborTarget
+
+    fail_on = given.get("fail_on") or ""
+    return HarborTarget(
+        HarborApi(client, place.host),
+        place.path,
+        create_project=bool(given.get("create_project")),
+        labels=given.get("labels") or (),
+        scan=ScanGate(fail_on) if fail_on or given.get("scan") else None,
+        dry_run=bool(given.get("dry_run")),
+    )
 
 
 def work_of(

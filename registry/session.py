@@ -81,6 +81,11 @@ class Session:
             credentials=credentials,
         )
 
+    @property
+    def answered(self) -> bool:
+        """Whether the host has answered anything yet."""
+        return self._answered
+
     def call(self, call: Call) -> Answer:
         """Make a repeatable request and return the whole answer, whatever its status.
 

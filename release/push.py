@@ -13,7 +13,7 @@ from builder.dist import Build
 from builder.mirror import Mirror
 from deploy.output import write_matching
 from registry.client import RegistryClient
-from registry.errors import BadInput, ImgctlError
+from registry.errors import BadInput, ImgctlError, Unreachable
 from registry.layout import LayoutStore
 from registry.oci import Platform
 from registry.origin import Origin
@@ -28,6 +28,7 @@ from registry.push import (
     write_record,
 )
 from registry.reference import check_repository, split_place
+from registry.repository import Repository
 from release.origins import neighbours, origins
 
 # What a push record takes over from the build's.
@@ -85,28 +86,35 @@ class Pushed:
 def push_builds(work: Work, builds: Sequence[Build]) -> list[Pushed]:
     """Push builds one after the other; one that fails does not stop the rest.
 
-    Raises BadInput when a tag given for all would have to name two images.
+    Raises BadInput when a tag given for all would have to name two images; and at once what keeps
+    all of them from being pushed: no answer, no login, no project.
     """
     _check_tags(work, builds)
+    client, host = work.client, work.place.host
+    before = client.requests
+    if builds:
+        work.target.prepare(_repository(work, builds[0], ()))
     results = []
     for build in builds:
         try:
-            results.append(Pushed(build, push_build(work, build)))
+            results.append(Pushed(build, push_build(work, build, before)))
         except ImgctlError as error:
+            if isinstance(error, Unreachable) and not client.session(host).answered:
+                raise
             results.append(Pushed(build, error=error))
+        before = client.requests
     return results
 
 
-def push_build(work: Work, build: Build) -> PushRecord:
-    """Push one build, and write what was done beside it; raises as registry.push does."""
-    client, place, before = work.client, work.place, work.client.requests
+def push_build(work: Work, build: Build, before: int | None = None) -> PushRecord:
+    """Push one build, and write what was done beside it; raises as registry.push does.
+
+    before: how many requests the client had made when this push began, if not just now.
+    """
+    client, place = work.client, work.place
+    before = client.requests if before is None else before
     places = origins(build, client, work.mirror, place.host, work.known)
-    repository = client.repository(
-        place.host,
-        place.repository(build.image),
-        push=True,
-        mount_from=neighbours(places, place.host),
-    )
+    repository = _repository(work, build, places)
     request = push_request(work, build, places)
     outcome = push(request, repository, work.target, options=work.options, progress=work.progress)
     record = PushRecord.of(
@@ -119,6 +127,11 @@ def push_build(work: Work, build: Build) -> PushRecord:
     if not work.options.dry_run:
         write_beside(work, build.folder, record)
     return record
+
+
+def _repository(work: Work, build: Build, places: Sequence[Origin]) -> Repository:
+    host, name = work.place.host, work.place.repository(build.image)
+    return work.client.repository(host, name, push=True, mount_from=neighbours(places, host))
 
 
 def push_request(work: Work, build: Build, places: Sequence[Origin]) -> PushRequest:

@@ -78,11 +78,12 @@ def command(
 
 
 def _report(results: list[Pushed], output_format: str, dry_run: bool) -> int:
-    """Print how each ended; the exit code. A single failure is raised as it is."""
+    """Print how each ended; the exit code. What made all fail alike is raised as it is."""
     from imgctl.output import print_error, print_json
 
     failed = [item for item in results if item.error is not None]
-    if len(results) == 1 and failed and failed[0].error is not None:
+    if len(failed) == len(results) and len({str(item.error) for item in failed}) == 1:
+        assert failed[0].error is not None  # noqa: S101 - just chosen by it
         raise failed[0].error
     if output_format == "json":
         values = [_as_json(item, dry_run) for item in results]

@@ -340,3 +340,45 @@ def test_a_host_on_the_command_line_stands_before_the_settings_file(
     code, out, _ = call("push", "--registry", registry.host)
     assert code == 0
     assert out.startswith(f"{registry.host}/mnist:")
+
+
+def test_what_keeps_all_from_being_pushed_is_told_once(
+    call: Call, dist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for image in ("one", "two", "three"):
+        make_build(dist, image)
+    code, out, err = call("push", "--registry", "127.0.0.1:9")
+    assert (code, out) == (1, "")
+    assert err.count("cannot connect to 127.0.0.1:9") == 1
+    monkeypatch.setenv("IMGCTL_PASSWORD", "wrong")
+    with serve(MemoryRegistry(credentials=("ci", "right"))) as host:
+        code, _, err = call("push", "--registry", host, "--username", "ci")
+    assert code == 1
+    assert err.count("imgctl: ") == 1
+
+
+def test_a_host_that_is_no_harbor_is_told_as_such(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    make_build(dist)
+    code, out, err = call("push", "--harbor", registry.host)
+    assert (code, out) == (1, "")
+    assert f"{registry.host} is not a Harbor" in err and "--registry" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--harbor", "h.example/team"), "names more than a host"),
+        (("--harbor", "h.example", "--project", "a/b"), "'a/b' cannot be the name of a Harbor"),
+        (("--harbor", "h.example", "--project", "a__b"), "cannot be the name of a Harbor"),
+        (("--harbor", "h.example", "--fail-on", "awful"), "'awful' is not one of"),
+    ],
+)
+def test_what_harbor_would_refuse_is_told_before_it_is_asked(
+    call: Call, dist: Path, options: tuple[str, ...], said: str
+) -> None:
+    make_build(dist)
+    code, out, err = call("push", *options)
+    assert (code, out) == (2, "")
+    assert said in err
