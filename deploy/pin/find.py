@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from deploy.pin.layers import Layer
-from deploy.pin.nodes import Alias, Mapping, Node, Scalar, Sequence, parse, target
+from deploy.pin.nodes import Alias, Mapping, Node, Scalar, Sequence, as_yaml, parse, target
 from deploy.pin.rules import ANY, ImagePath, Rules
 from registry.errors import BadInput
 
@@ -81,7 +81,7 @@ def find_images(text: str, rules: Rules) -> tuple[list[ImageField], list[Note]]:
     """
     search = _Search(text, rules)
     offset = len(_MARK) if text.startswith(_MARK) else 0
-    layer = Layer(text[offset:], offset)
+    layer = Layer(as_yaml(text[offset:]), offset)
     try:
         for document in parse(layer.text):
             _objects(search, layer, document, 0)

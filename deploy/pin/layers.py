@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deploy.pin.nodes import Scalar
+from deploy.pin.nodes import Scalar, as_yaml
 
 Span = tuple[int, int]
 
@@ -34,7 +34,7 @@ _ESCAPES = {
 
 @dataclass(frozen=True)
 class Layer:
-    """text: what is parsed. spans: for each of its characters, where it stands in the file.
+    """text: what is parsed, from as_yaml. spans: for each of its characters, where it stands in the file.
 
     spans is None for the outermost layer, whose text begins at `offset` in the file.
     """
@@ -62,7 +62,7 @@ class Layer:
         # Folded blocks and what else is read otherwise than above are left to people.
         if text.rstrip("\n") != scalar.value.rstrip("\n"):
             return None
-        return Layer(text, spans=tuple(self.place(*span) for _, span in characters))
+        return Layer(as_yaml(text), spans=tuple(self.place(*span) for _, span in characters))
 
 
 def _after_properties(text: str, scalar: Scalar) -> int:

@@ -17,6 +17,8 @@ from registry.errors import BadInput
 # libyaml is ten times as fast, and is in every wheel of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES = ("'", '"', "|", ">")
+# White space and breaks to YAML where they are none to JSON, or the other way about.
+_NOT_IN_JSON = str.maketrans({"\t": " ", "\x85": "?", "\u2028": "?", "\u2029": "?"})
 # Half a character to JSON, an error to libyaml; it stands in no name of an image.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -76,13 +78,15 @@ def target(node: Node) -> Node:
 
 
 def parse(text: str) -> list[Node]:
-    """The documents of a YAML stream, without empty ones; text holds no byte order mark.
+    """The documents of a YAML stream, without empty ones.
+
+    text holds no byte order mark, and is from as_yaml where it may be JSON.
 
     Raises BadInput with `line:column` and what is wrong there.
     """
     builder = _Builder()
     try:
-        for event in yaml.parse(as_yaml(text), Loader=_LOADER):
+        for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         raise _bad(error.problem_mark or error.context_mark, _words(error)) from error
@@ -95,7 +99,7 @@ def as_yaml(text: str) -> str:
     """JSON with what YAML does not take replaced, character for character; other text as it is."""
     if text.lstrip()[:1] not in ("{", "["):
         return text
-    return _SURROGATE.sub(r"\\u003f", text.replace("\t", " "))
+    return _SURROGATE.sub(r"\\u003f", text.translate(_NOT_IN_JSON))
 
 
 class _Builder:
