@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Kubectl:
 
     environment: what it runs with, in which it looks for KUBECONFIG. context, kubeconfig and
     namespace: as its options, its own defaults where empty. request_timeout: seconds for one
-    request.
+    request. warn: gets each warning of the API server.
     """
 
     environment: Mapping[str, str]
@@ -66,6 +66,7 @@ class Kubectl:
     namespace: str = ""
     request_timeout: float = 30.0
     binary: str = "kubectl"
+    warn: Callable[[str], object] = str
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl prints for these arguments.
@@ -100,6 +101,9 @@ class Kubectl:
             ) from error
         if done.returncode != 0:
             raise complaint(done.stderr)
+        for line in done.stderr.splitlines():
+            if line.startswith("Warning: "):
+                self.warn(line.removeprefix("Warning: "))
         return done.stdout
 
     def objects(self, *arguments: str, stdin: str = "") -> list[dict[str, Any]]:
@@ -115,6 +119,15 @@ class Kubectl:
             for item in (value.get("items", []) if value.get("kind", "").endswith("List")
                          else [value])
         ]  # fmt: skip
+
+    def current_context(self) -> str:
+        """The context that is used: the one asked for, or the kubeconfig's own; may be empty."""
+        if self.context:
+            return self.context
+        try:
+            return self.run("config", "current-context").strip()
+        except ClusterUnreachable:
+            return ""
 
     def _options(self) -> list[str]:
         options = [f"--request-timeout={self.request_timeout:.0f}s"]

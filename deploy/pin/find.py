@@ -102,6 +102,7 @@ def _objects(search: _Search, layer: Layer, document: Node, depth: int) -> None:
     waiting: list[tuple[Node, _Object, str]] = [(document, whole, "")]
     if isinstance(document, Mapping) and ANY in search.rules and not document.text("kind"):
         _apply(search, _Object(layer, document, ANY, "", depth))
+    _note_kustomize(search, layer, document)
     while waiting:
         node, owner, path = waiting.pop()
         if isinstance(node, Sequence):
@@ -116,6 +117,17 @@ def _objects(search: _Search, layer: Layer, document: Node, depth: int) -> None:
                     waiting.append((value, owner, f"{path}.{key.value}"))
         elif isinstance(node, Scalar) and path.endswith(".image") and owner.kind:
             _remember(search, owner, node, path[1:])
+
+
+def _note_kustomize(search: _Search, layer: Layer, document: Node) -> None:
+    """Kustomize sets images by name and tag in fields of its own, which no digest fits into."""
+    for key, value in document.pairs if isinstance(document, Mapping) else ():
+        if isinstance(key, Scalar) and key.value == "images" and isinstance(value, Sequence):
+            items = [item for item in value.items if isinstance(item, Mapping)]
+            if any(item.text("newTag") or item.text("newName") for item in items):
+                start, _ = layer.place(key.start, key.end)
+                message = "Kustomize's images left alone: kustomize build DIR | imgctl pin -"
+                search.notes.append(Note(search.line(start), message))
 
 
 def _name(node: Mapping) -> str:

@@ -34,7 +34,7 @@ _ESCAPES = {
 
 @dataclass(frozen=True)
 class Layer:
-    """text: what is parsed, from as_yaml. spans: for each of its characters, where it stands in the file.
+    """text: what is parsed, from as_yaml. spans: where each of its characters is in the file.
 
     spans is None for the outermost layer, whose text begins at `offset` in the file.
     """

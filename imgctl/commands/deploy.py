@@ -72,8 +72,11 @@ def command(
     workload, _ = flags.workload(image, registry)
     kinds = flags.kinds or (("job",) if workload.batch else ("deployment",))
     for line in warnings(workload, kinds):
-        click.echo(f"warning: {line}", err=True)
-    kubectl = Kubectl(dict(os.environ), context, kubeconfig, workload.namespace)
+        _warn(line)
+    kubectl = Kubectl(dict(os.environ), context, kubeconfig, workload.namespace, warn=_warn)
+    used = kubectl.current_context()
+    if used:
+        click.echo(f"context {used}", err=True)
     applied = apply(
         kubectl,
         manifests(workload, kinds),
@@ -88,7 +91,7 @@ def command(
         pinned = f"{workload.image.name}@{workload.image.digest}"
         statuses = _follow(kubectl, applied, pinned, patience)
     if output_format == "json":
-        print_json(_json(applied, dry_run, statuses))
+        print_json(_json(used, applied, dry_run, statuses))
 
 
 def parse_duration(text: str) -> float:
@@ -121,10 +124,15 @@ def _print_applied(applied: Sequence[Applied], dry_run: str) -> None:
         click.echo(f"{item.address} applied{place}{note}")
 
 
+def _warn(line: str) -> None:
+    click.echo(f"warning: {line}", err=True)
+
+
 def _json(
-    applied: Sequence[Applied], dry_run: str, statuses: Mapping[str, Status]
+    context: str, applied: Sequence[Applied], dry_run: str, statuses: Mapping[str, Status]
 ) -> dict[str, object]:
     return {
+        "context": context,
         "dry_run": dry_run,
         "applied": [
             item.to_json()

@@ -63,8 +63,8 @@ class _Flags:
 @click.option("--no-lock", is_flag=True, help="Keep no lock file.")
 @click.option("--prune", is_flag=True, help="Drop from the lock what these files do not name.")
 @click.option("--image", multiple=True, metavar="[NAME=]RECORD|REFERENCE",
-              help="Put an image of ours where NAME is: push.json, an image in dist/, or"
-              " REPOSITORY@sha256:… .")  # fmt: skip
+              help="Put an image of ours where NAME is: push.json, an image in dist/, dist/"
+              " itself, or REPOSITORY@sha256:… .")  # fmt: skip
 @click.option("--image-path", multiple=True, metavar="KIND:PATH",
               help="Where else a kind names images, as Run:spec.steps[*].image.")  # fmt: skip
 @click.option("--skip", multiple=True, metavar="PATTERN", help="Leave such images alone.")
@@ -146,6 +146,7 @@ def _lock(flags: _Flags) -> LockFile | None:
 def _wishes(flags: _Flags) -> Wishes:
     from datetime import UTC, datetime
 
+    from deploy.pin.ours import replacements
     from deploy.pin.plan import Wishes
     from registry.oci import Platform
 
@@ -157,23 +158,8 @@ def _wishes(flags: _Flags) -> Wishes:
         drop_tag=flags.drop_tag,
         offline=flags.offline,
         skip=flags.skip,
-        replacements=tuple(_replacement(text, flags.dist) for text in flags.image),
+        replacements=replacements(flags.image, flags.dist),
     )
-
-
-def _replacement(text: str, dist: Path) -> Replacement:
-    from deploy.pin.plan import Replacement
-    from deploy.records import find_record, is_reference
-    from registry.reference import Reference
-
-    name, equals, given = text.rpartition("=")
-    if is_reference(given):
-        image = Reference.parse(given)
-    else:
-        image = find_record(given, dist).arguments["image"]
-    if equals and not name:
-        raise BadInput(f"--image {text!r} has no name before its '='", "", "write NAME=RECORD")
-    return Replacement(name or image.repository.rsplit("/", 1)[-1], image)
 
 
 def _outcome(

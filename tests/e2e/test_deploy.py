@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,20 @@ def test_a_job_that_is_there_is_refused_and_replaced_when_asked(deploy: Any, man
     with serve(*discovery(), *entries) as server:
         deploy(server, "--replace", "--no-wait").check()
     assert next(line.split()[0] for line in server.lines if path in line) == "DELETE"
+
+
+def test_a_warning_of_the_cluster_is_passed_on_and_the_context_named(
+    deploy: Any, manifest: Any
+) -> None:
+    entry = applied(manifest())
+    reply = {**entry.reply, "Warning": '299 - "would violate PodSecurity: hostNetwork"'}
+    with serve(*discovery(), replace(entry, reply=reply)) as server:
+        done = deploy(server, "--no-wait", "--format", "json").check()
+    assert done.stderr.splitlines()[-2:] == [
+        "context edge",
+        "warning: would violate PodSecurity: hostNetwork",
+    ]
+    assert json.loads(done.stdout)["context"] == "edge"
 
 
 def test_a_conflict_names_the_way_to_take_over(deploy: Any, manifest: Any) -> None:

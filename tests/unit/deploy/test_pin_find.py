@@ -210,6 +210,11 @@ def test_text_in_a_config_map_that_is_no_yaml_is_left_alone_and_said() -> None:
     assert "not YAML" in notes(text)[0]
 
 
+def test_the_images_of_a_kustomization_are_said_to_be_left_alone() -> None:
+    (note,) = notes("resources: [a.yaml]\nimages:\n- {name: nginx, newTag: '1.27'}\n")
+    assert "kustomize build" in note
+
+
 @pytest.mark.parametrize(
     ("text", "place", "why"),
     [

@@ -25,7 +25,7 @@ WORDS = st.text(
     st.sampled_from("ab \t\n:#'\"\\/-{}[]&*!|>%@`,?\u00e9\u4e16🚀\u2028\x07"), max_size=30
 )
 STYLES = st.sampled_from([None, '"', "'", "|", ">"])
-DUMPS = st.fixed_dictionaries(
+DUMPS: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {
         "default_style": STYLES,
         "default_flow_style": st.booleans(),

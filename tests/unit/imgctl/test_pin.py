@@ -202,6 +202,31 @@ def test_a_push_record_replaces_by_name(
     assert path.read_text() == POD.format(image=pinned)
 
 
+def test_every_push_below_a_folder_replaces_by_its_own_name(
+    imgctl: Imgctl, pod: Callable[..., Path], registry: str, folder: Path
+) -> None:
+    images = {}
+    for name in ("one", "two"):
+        digest = push(registry, f"algorithms/{name}", "1.0.0-l4t-r35.2.1")
+        images[name] = f"{registry}/algorithms/{name}:1.0.0-l4t-r35.2.1@{digest}"
+        record = {
+            "schema": 1, "kind": "push", "image": name, "digest": digest,
+            "repository": f"{registry}/algorithms/{name}", "tags": ["1.0.0-l4t-r35.2.1"],
+        }  # fmt: skip
+        place = folder / "dist" / name / "1.0.0-l4t-r35.2.1"
+        place.mkdir(parents=True)
+        (place / "push.json").write_text(json.dumps(record))
+    path = pod("one")
+    code, _, err = imgctl("pod.yaml", "--write", "--image", "dist")
+    assert code == 0
+    assert path.read_text() == POD.format(image=images["one"])
+    assert "no field names two" in err
+    code, _, err = imgctl("pod.yaml", "--image", "dist", "--image", f"one={images['two']}")
+    assert code == 2
+    assert "one is given twice" in err
+    assert imgctl("pod.yaml", "--image", "dist/none")[0] == 2
+
+
 def test_a_build_that_is_used_nowhere_is_warned_of(
     imgctl: Imgctl, pod: Callable[..., Path], registry: str
 ) -> None:
