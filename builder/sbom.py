@@ -1,7 +1,7 @@
 """What an image adds to its base, read from its own layers: files, and the packages they make up.
 
 The layers are the truth, whichever engine wrote them and whatever ran in them; the build record
-adds where Python packages came from. The base is named by digest and not looked into: what is in
+adds where wheels came from. The base is named by digest and not looked into: what is in
 it is for its maker to say.
 """
 
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from builder.debian_metadata import debian_packages, is_debian_metadata
 from builder.python_metadata import Distribution, normalized, read_metadata, read_record_paths
 from builder.record import BuildRecord
 from registry.errors import BadInput, CorruptContent
 from registry.layout import LayoutStore
 from registry.oci import Descriptor
 from registry.reference import Reference
+from registry.signing.purl import debian_purl, wheel_purl
 
 _CHUNK = 1 << 20  # bytes
 _LARGEST_METADATA = 8 << 20  # bytes
@@ -39,17 +41,18 @@ class AddedFile:
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package. license: an SPDX expression, or empty; stated: its own words instead.
+    """A Python or Debian package. purl: its package URL. paths: the files that are its own.
 
-    wheel, sha256: the file it came from and its hex digest, where the build record knows.
-    paths: the files that are its own.
+    license: an SPDX expression, or empty; stated: its own words instead. file, sha256: the wheel
+    it came from and its hex digest, where the build record knows.
     """
 
     name: str
     version: str
+    purl: str
     license: str = ""
     stated: str = ""
-    wheel: str = ""
+    file: str = ""
     sha256: str = ""
     paths: frozenset[str] = frozenset()
 
@@ -113,7 +116,7 @@ def inventory(record: BuildRecord, folder: Path, reference: Reference, tool: str
 def _read_layers(
     store: LayoutStore, layers: list[Descriptor]
 ) -> tuple[dict[str, AddedFile], dict[str, bytes]]:
-    """Files by path as they are in the finished image, and the content of Python metadata."""
+    """Files by path as they are in the finished image, and the content of packages' metadata."""
     files: dict[str, AddedFile] = {}
     kept: dict[str, bytes] = {}
     for layer in layers:
@@ -167,8 +170,9 @@ def _readable(path: str) -> str:
 
 
 def _hashed(path: str, size: int, stream: IO[bytes]) -> tuple[AddedFile, bytes | None]:
-    """The file's digests, and its content where it is Python metadata."""
+    """The file's digests, and its content where it says something of a package."""
     wanted = path.endswith((".dist-info/METADATA", ".dist-info/RECORD"))
+    wanted = wanted or is_debian_metadata(path)
     parts: list[bytes] | None = [] if wanted and size <= _LARGEST_METADATA else None
     # SPDX 2.3 asks for SHA-1, as a name and not for security.
     old, new = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
@@ -190,21 +194,28 @@ def _packages(
     metadata: Mapping[str, bytes], files: Mapping[str, AddedFile], wheels: list[Mapping[str, Any]]
 ) -> tuple[Package, ...]:
     known = {normalized(str(item["name"])): item for item in wheels}
-    found = []
+    found = [
+        Package(
+            item.name,
+            item.version,
+            debian_purl(item.distribution, item.name, item.version, item.architecture),
+            stated=item.stated,
+            paths=item.paths.intersection(files),
+        )
+        for item in debian_packages(metadata)
+    ]
     for path, content in metadata.items():
-        if not path.endswith("/METADATA"):
-            continue
-        distribution = read_metadata(content)
+        distribution = read_metadata(content) if path.endswith("/METADATA") else None
         if distribution is None:
             continue
         folder = path.rpartition("/")[0]
         record = metadata.get(f"{folder}/RECORD", b"")
         paths = read_record_paths(record, folder.rpartition("/")[0]).intersection(files)
-        found.append(_package(distribution, known, frozenset(paths | {path})))
-    return tuple(sorted(found, key=lambda item: (normalized(item.name), item.version)))
+        found.append(_python(distribution, known, frozenset(paths | {path})))
+    return tuple(sorted(found, key=lambda item: (item.purl, sorted(item.paths))))
 
 
-def _package(
+def _python(
     distribution: Distribution, known: Mapping[str, Mapping[str, Any]], paths: frozenset[str]
 ) -> Package:
     wheel = known.get(normalized(distribution.name), {})
@@ -213,6 +224,7 @@ def _package(
     return Package(
         distribution.name,
         distribution.version,
+        wheel_purl(distribution.name, distribution.version),
         distribution.license,
         distribution.stated,
         str(wheel.get("file", "")),

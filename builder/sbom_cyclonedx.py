@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from builder.sbom import AddedFile, Inventory, Package
-from registry.signing.purl import image_purl, wheel_purl
+from registry.signing.purl import image_purl
 
 
 def cyclonedx(found: Inventory) -> dict[str, Any]:
@@ -75,14 +75,13 @@ def _base(found: Inventory) -> dict[str, Any]:
 
 
 def _package(package: Package) -> dict[str, Any]:
-    purl = wheel_purl(package.name, package.version)
     place = hashlib.sha256("\0".join(sorted(package.paths)).encode()).hexdigest()
     value: dict[str, Any] = {
         "type": "library",
-        "bom-ref": f"{purl}#{place[:12]}",
+        "bom-ref": f"{package.purl}#{place[:12]}",
         "name": package.name,
         "version": package.version,
-        "purl": purl,
+        "purl": package.purl,
         "evidence": {"occurrences": [{"location": f"/{path}"} for path in sorted(package.paths)]},
     }
     if package.sha256:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from builder.sbom import AddedFile, Inventory, Package
-from registry.signing.purl import image_purl, wheel_purl
+from registry.signing.purl import image_purl
 
 _UNKNOWN = "NOASSERTION"
 # Licences that are on no list: a document has to say of each that it knows no text.
@@ -87,12 +87,12 @@ def _package(package: Package, files: Sequence[AddedFile]) -> dict[str, Any]:
         "licenseDeclared": package.license or _UNKNOWN,
         "licenseConcluded": _UNKNOWN,
         "copyrightText": _UNKNOWN,
-        "externalRefs": [_purl(wheel_purl(package.name, package.version))],
+        "externalRefs": [_purl(package.purl)],
     }
     if package.stated and not package.license:
         value["licenseComments"] = f"The package says: {package.stated}"
     if package.sha256:
-        value["packageFileName"] = package.wheel
+        value["packageFileName"] = package.file
         value["checksums"] = [{"algorithm": "SHA256", "checksumValue": package.sha256}]
     return value
 
@@ -145,7 +145,7 @@ def _purl(purl: str) -> dict[str, str]:
 
 
 def _package_id(package: Package) -> str:
-    return f"SPDXRef-Package-{_short(wheel_purl(package.name, package.version), package.paths)}"
+    return f"SPDXRef-Package-{_short(package.purl, package.paths)}"
 
 
 def _file_id(path: str) -> str:

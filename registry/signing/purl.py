@@ -1,7 +1,7 @@
 """Package URLs: how documents of the supply chain name images, wheels and repositories.
 
-Spec: https://github.com/package-url/purl-spec, types oci and pypi. The type oci keeps where the
-image is in a qualifier.
+Spec: https://github.com/package-url/purl-spec, types oci, pypi and deb. The type oci keeps where
+the image is in a qualifier.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ def wheel_purl(name: str, version: str) -> str:
     """`pkg:pypi/numpy@1.24.4`; names are lower case with dashes."""
     plain = re.sub(r"[-_.]+", "-", name).lower()
     return f"pkg:pypi/{quote(plain, safe='')}@{quote(version, safe='')}"
+
+
+def debian_purl(distribution: str, name: str, version: str, architecture: str) -> str:
+    """`pkg:deb/ubuntu/curl@7.68.0-1ubuntu2?arch=arm64`."""
+    return (
+        f"pkg:deb/{distribution}/{quote(name, safe='')}@{quote(version, safe='')}"
+        f"?arch={quote(architecture, safe='')}"
+    )
 
 
 def image_of(purl: str, digest: str) -> Reference | None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from builder.debian_metadata import debian_packages, licences
 from builder.layer import write_layer
 from builder.python_metadata import Distribution, read_metadata, read_record_paths
 from builder.sbom import Inventory, inventory
@@ -73,7 +74,7 @@ def test_a_wheel_of_the_direct_engine_is_a_package_with_the_wheels_hash(tmp_path
     listed = found(tmp_path, made.path.read_bytes(), layer(SCRIPT), wheels=wheels)
     (package,) = listed.packages
     assert (package.name, package.version) == ("tqdm", "4.66.1")
-    assert (package.license, package.wheel, package.sha256) == (
+    assert (package.license, package.file, package.sha256) == (
         "MPL-2.0 AND MIT",
         path.name,
         digest,
@@ -178,6 +179,68 @@ def test_a_layer_that_is_gone_or_no_tar_is_told(tmp_path: Path) -> None:
     blob.unlink()
     with pytest.raises(BadInput, match="is missing"):
         inventory(record, tmp_path / "layout", REFERENCE, "imgctl-1")
+
+
+STATUS = b"""Package: base-files
+Status: install ok installed
+Architecture: arm64
+Maintainer: Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>
+Version: 11ubuntu5
+
+Package: libcurl4
+Status: install ok installed
+Maintainer: Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>
+Architecture: arm64
+Multi-Arch: same
+Version: 1:7.68.0-1ubuntu2+x
+Description: a library
+ with more to say: on
+ .
+ several lines
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+
+Package: tree
+Status: install ok installed
+Architecture: all
+Version: 2.0
+"""
+APT = {
+    "var/lib/dpkg/status": STATUS,
+    "var/lib/dpkg/info/libcurl4:arm64.list": b"/.\n/usr\n/usr/lib\n/usr/lib/libcurl.so.4\n",
+    "var/lib/dpkg/info/tree.list": b"/.\n/usr/bin/tree\n/usr/share/doc/tree/copyright\n",
+    "var/lib/dpkg/info/gone.list": b"/etc/gone\n",
+    "usr/lib/libcurl.so.4": b"elf",
+    "usr/bin/tree": b"elf",
+    "usr/share/doc/tree/copyright": b"Format: https://x/1.0/\n\nFiles: *\nLicense: GPL-2+\n",
+}
+
+
+def test_debian_packages_of_our_layers_are_listed_and_the_bases_are_not(tmp_path: Path) -> None:
+    listed = found(tmp_path, layer(APT))
+    assert [package.purl for package in listed.packages] == [
+        "pkg:deb/ubuntu/libcurl4@1%3A7.68.0-1ubuntu2%2Bx?arch=arm64",
+        "pkg:deb/ubuntu/tree@2.0?arch=all",
+    ]
+    curl, tree = listed.packages
+    assert curl.paths == {"usr/lib/libcurl.so.4", "var/lib/dpkg/info/libcurl4:arm64.list"}
+    assert (tree.license, tree.stated) == ("", "GPL-2+")
+    owned = {file.path for file in listed.files} - {file.path for file in listed.own_files}
+    assert {"usr/bin/tree", "usr/share/doc/tree/copyright"} <= owned
+    check_valid(listed)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=100))
+def test_any_traces_of_dpkg_are_read_without_failing(status: bytes, listed: bytes) -> None:
+    contents = {
+        "var/lib/dpkg/status": STATUS + b"\n\n" + status,
+        "var/lib/dpkg/info/tree.list": listed,
+    }
+    assert "tree" in [package.name for package in debian_packages(contents)]
+    assert isinstance(licences(b"Format: x\n" + status), str)
 
 
 @pytest.mark.parametrize(
