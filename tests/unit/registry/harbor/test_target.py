@@ -1,0 +1,361 @@
+"""What Harbor adds to a push: project, immutable tags, quota, read-back, labels, scans."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from registry.credentials import Credentials
+from registry.errors import BadInput, CorruptContent, NotFound, Refused, RegistryError, Unauthorized
+from registry.harbor import projects, rules
+from registry.harbor.api import HarborApi
+from registry.harbor.problems import NotHarbor
+from registry.harbor.projects import ProjectPolicy
+from registry.harbor.rules import ImmutableRule
+from registry.harbor.scan import NoScanner, ScanGate
+from registry.harbor.target import HarborTarget
+from registry.oci import Platform
+from registry.push import PushedImage, PushOptions
+from registry.sandbox.harbor.double import HarborDouble
+from registry.sandbox.harbor.state import Scanner
+from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.server import serve
+from tests.unit.registry.harbor.doubled import LAYERS, PROJECT, add_robot, bench
+
+DRY = PushOptions(dry_run=True)
+
+
+def test_an_image_is_pushed_and_harbor_says_the_same_of_it(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image()
+        outcome = given.push(document, "1.0", "latest")
+        artifact = given.double.state.find_artifact(f"{PROJECT}/mnist", "latest")
+        assert not outcome.unchanged
+        assert artifact is not None
+        assert artifact.document == document
+        assert set(artifact.tags) == {"1.0", "latest"}
+        assert outcome.tally.sent_bytes == sum(map(len, LAYERS)) + document.config.size
+
+
+def test_nothing_to_do_takes_three_requests_and_no_time(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image()
+        given.push(document)
+    double = given.double
+    with bench(tmp_path / "again", double, projects=()) as given:
+        document = given.image()
+        before, begun = given.requests(), time.perf_counter()
+        assert given.push(document).unchanged
+        assert given.requests() - before == 3
+        assert time.perf_counter() - begun < 0.3
+
+
+def test_nothing_to_do_with_labels_and_a_scan_takes_four_requests(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.scanner = Scanner(steps=("Success",))
+    given_to_all = {"labels": ("edge", "gpu"), "scan": ScanGate("critical")}
+    with bench(tmp_path, double) as given:
+        document = given.image()
+        given.push(document, **given_to_all)
+        before = given.requests()
+        outcome = given.push(document, **given_to_all)
+        assert outcome.unchanged
+        assert given.requests() - before <= 4
+        assert outcome.extra["labels"] == ["edge", "gpu"]
+
+
+# --- the project ---
+
+
+def test_a_missing_project_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        with pytest.raises(NotFound) as caught:
+            given.push(given.image(), project="nope")
+        assert str(caught.value) == (
+            f"project 'nope' does not exist on {given.running.host}; add --create-project"
+        )
+        assert "nope" not in given.double.state.projects
+
+
+def test_a_missing_project_is_made_private_and_by_the_policy(tmp_path: Path) -> None:
+    policy = ProjectPolicy(quota=1 << 30, immutable=("*-l4t-*",), severity="critical")
+    with bench(tmp_path) as given:
+        given.push(given.image(), project="new", create_project=True, policy=policy)
+        made = given.double.state.projects["new"]
+        assert not made.public
+        assert made.storage_limit == 1 << 30
+        assert made.metadata["prevent_vul"] == "true"
+        assert made.immutable("mnist", "1.0.0-l4t-r35.2.1")
+        assert not made.immutable("mnist", "latest")
+
+
+def test_a_dry_run_makes_no_project(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        with pytest.raises(NotFound, match=r"does not exist on 127\.0\.0\.1:[0-9]+ yet"):
+            given.push(given.image(), project="new", create_project=True, options=DRY)
+        assert "new" not in given.double.state.projects
+
+
+def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        outcome = given.push(given.image(), options=DRY, labels=("edge",), scan=ScanGate())
+        assert outcome.tally.sent_bytes > 0
+        assert not given.double.state.projects[PROJECT].repositories
+        assert not given.double.state.labels
+
+
+@pytest.mark.parametrize("name", ["Algorithms", "a/b", "", "a--b", "-a", "a" * 256])
+def test_a_name_that_no_project_can_have(tmp_path: Path, name: str) -> None:
+    with bench(tmp_path) as given, pytest.raises(BadInput):
+        given.target(name)
+
+
+def test_a_project_may_be_named_by_a_number(tmp_path: Path) -> None:
+    with bench(tmp_path, projects=("2024",)) as given:
+        given.push(given.image(), project="2024")
+        assert projects.get(given.api, "2024").name == "2024"
+
+
+def test_a_repository_may_have_more_levels(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.push(given.image(), name="team/vision/mnist", labels=("edge",))
+        assert "team/vision/mnist" in given.double.state.projects[PROJECT].repositories
+
+
+# --- who ---
+
+
+def test_a_wrong_password_is_told_before_anything_else(tmp_path: Path) -> None:
+    said = "does not accept the user name and password of 'admin'"
+    wrong = Credentials("admin", "wrong")
+    with bench(tmp_path, credentials=wrong) as given, pytest.raises(Unauthorized, match=said):
+        given.push(given.image())
+
+
+def test_a_robot_name_that_the_shell_has_eaten(tmp_path: Path) -> None:
+    with bench(tmp_path, credentials=Credentials("robot+ci", "secret")) as given:
+        with pytest.raises(Unauthorized) as caught:
+            given.push(given.image())
+        assert "single quotes" in caught.value.hint
+
+
+def test_a_robot_for_pushing_alone_can_push(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.add_project(PROJECT)
+    robot = add_robot(double, "repository:pull", "repository:push")
+    with bench(tmp_path, double, projects=(), credentials=robot) as given:
+        assert not given.push(given.image()).unchanged
+        with pytest.raises(Refused, match="names another build"):
+            given.push(given.image(b"other"))
+
+
+def test_a_robot_that_may_only_pull_is_told_what_it_lacks(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.add_project(PROJECT)
+    robot = add_robot(double, "repository:pull")
+    with bench(tmp_path, double, projects=(), credentials=robot) as given:
+        with pytest.raises(Unauthorized) as caught:
+            given.push(given.image())
+        assert f"push on {PROJECT}/mnist" in str(caught.value)
+
+
+def test_a_host_that_is_a_registry_but_no_harbor(tmp_path: Path) -> None:
+    with bench(tmp_path) as given, serve(MemoryRegistry()) as host:
+        target = HarborTarget(HarborApi(given.client, host), PROJECT)
+        with pytest.raises(NotHarbor):
+            target.prepare(given.client.repository(host, f"{PROJECT}/mnist"))
+
+
+def test_a_harbor_in_read_only_mode(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.read_only = True
+        with pytest.raises(RegistryError, match="read-only mode"):
+            given.push(given.image())
+
+
+# --- tags that must not move ---
+
+
+def test_an_immutable_tag_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.push(given.image(), "1.0")
+        rules.add_immutable_rule(given.api, PROJECT, ImmutableRule("1.*"))
+        before = given.client.bytes_sent
+        with pytest.raises(Refused) as caught:
+            given.push(given.image(b"other"), "1.0", options=PushOptions(force=True))
+        assert "is immutable" in caught.value.what
+        assert "tags 1.* in repositories **" in caught.value.why
+        assert given.client.bytes_sent == before
+
+
+def test_the_same_image_again_under_an_immutable_tag_is_no_error(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        rules.add_immutable_rule(given.api, PROJECT, ImmutableRule("**"))
+        document = given.image()
+        given.push(document)
+        assert given.push(document).unchanged
+
+
+def test_a_tag_that_no_rule_holds_moves(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        rules.add_immutable_rule(given.api, PROJECT, ImmutableRule("1.*"))
+        given.push(given.image(), "1.0", "latest")
+        given.push(given.image(b"next"), "1.1", "latest")
+
+
+# --- quota ---
+
+
+def test_a_quota_is_looked_at_before_anything_is_sent(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.projects[PROJECT].storage_limit = 10
+        before = given.client.bytes_sent
+        with pytest.raises(Refused) as caught:
+            given.push(given.image(b"x" * 1000))
+        assert "has no room" in caught.value.what
+        assert "10 of its 10 are left" in caught.value.why
+        assert given.client.bytes_sent == before
+
+
+def test_a_quota_counts_only_what_is_missing(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.push(given.image(b"x" * 1000), "1.0")
+        project = given.double.state.projects[PROJECT]
+        project.storage_limit = project.used + 600
+        given.push(given.image(b"x" * 1000, b"new"), "1.1")
+
+
+def test_a_quota_is_told_on_a_dry_run_too(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.projects[PROJECT].storage_limit = 10
+        with pytest.raises(Refused, match="has no room"):
+            given.push(given.image(b"x" * 1000), options=DRY)
+
+
+# --- read back ---
+
+
+def test_what_harbor_holds_is_compared_with_what_was_sent(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image()
+        given.push(document)
+        artifact = given.double.state.find_artifact(f"{PROJECT}/mnist", "1.0")
+        assert artifact is not None
+        size = sum(item.size for item in document.blobs())
+        pushed = PushedImage(("1.0",), document.descriptor, Platform(), size)
+        target, repository = given.target(), given.repository()
+        target.verify(repository, pushed)
+        artifact.size += 1
+        with pytest.raises(CorruptContent, match="bytes, not"):
+            target.verify(repository, pushed)
+        artifact.size -= 1
+        artifact.config["architecture"] = "amd64"
+        with pytest.raises(CorruptContent, match="linux/amd64, not linux/arm64"):
+            target.verify(repository, pushed)
+        artifact.config["architecture"] = "arm64"
+        artifact.tags.clear()
+        with pytest.raises(CorruptContent, match=r"not on 1\.0"):
+            target.verify(repository, pushed)
+
+
+def test_a_layer_that_is_there_twice_counts_twice_in_harbor(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        assert not given.push(given.image(b"same", b"other", b"same")).unchanged
+
+
+# --- labels ---
+
+
+def test_labels_are_made_where_missing_and_put_on_once(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image()
+        for _ in range(2):
+            outcome = given.push(document, labels=("edge", "gpu", "edge"))
+            assert outcome.extra == {"labels": ["edge", "gpu"]}
+        state = given.double.state
+        assert sorted(label["name"] for label in state.labels.values()) == ["edge", "gpu"]
+        artifact = state.find_artifact(f"{PROJECT}/mnist", "1.0")
+        assert artifact is not None
+        assert len(artifact.labels) == 2
+
+
+# --- scans ---
+
+
+def scanned(tmp_path: Path, scanner: Scanner, gate: ScanGate) -> dict[str, object]:
+    with bench(tmp_path) as given:
+        given.double.state.scanner = scanner
+        return dict(given.push(given.image(), scan=gate).extra["scan"])
+
+
+FAST = ScanGate(interval=0.01)
+
+
+def test_a_scan_is_started_awaited_and_recorded(tmp_path: Path) -> None:
+    found = scanned(tmp_path, Scanner(counts={"High": 2, "Low": 7}, fixable=3), FAST)
+    assert found["state"] == "done"
+    assert found["severity"] == "High"
+    assert found["counts"] == {"high": 2, "low": 7}
+    assert (found["total"], found["fixable"]) == (9, 3)
+    assert found["scanner"] == "Trivy v0.50.1"
+    assert found["finished"]
+
+
+def test_a_gate_refuses_what_is_as_bad_or_worse(tmp_path: Path) -> None:
+    scanner = Scanner(counts={"Critical": 1, "High": 2, "Medium": 4}, fixable=5)
+    with pytest.raises(Refused) as caught:
+        scanned(tmp_path, scanner, ScanGate("high", interval=0.01))
+    assert caught.value.exit_code == 3
+    assert "found 1 critical, 2 high; the limit is high" in caught.value.why
+
+
+def test_a_gate_lets_pass_what_is_not_so_bad(tmp_path: Path) -> None:
+    found = scanned(tmp_path, Scanner(counts={"High": 2}), ScanGate("critical", interval=0.01))
+    assert found["severity"] == "High"
+
+
+def test_a_scanner_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NoScanner) as caught:
+        scanned(tmp_path, Scanner(present=False), FAST)
+    assert "without --scan" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [("", "still not to be seen"), ("Pending", "still queued"), ("Running", "still running")],
+)
+def test_a_scan_without_a_verdict_says_how_far_it_is(tmp_path: Path, last: str, said: str) -> None:
+    gate = ScanGate(interval=0.01, timeout=0.05)
+    with pytest.raises(RegistryError) as caught:
+        scanned(tmp_path, Scanner(steps=("", last)), gate)
+    assert said in caught.value.why
+
+
+@pytest.mark.parametrize(("last", "said"), [("Error", "failed"), ("Stopped", "was stopped")])
+def test_a_scan_that_ends_without_a_verdict(tmp_path: Path, last: str, said: str) -> None:
+    with pytest.raises(RegistryError, match=said):
+        scanned(tmp_path, Scanner(steps=("", "Running", last)), FAST)
+
+
+def test_a_scan_that_runs_already_will_do(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image()
+        given.push(document)
+        given.api.change(
+            "POST", f"/projects/{PROJECT}/repositories/mnist/artifacts/1.0/scan", "scan"
+        )
+        assert given.push(document, scan=FAST).extra["scan"]["state"] == "done"
+
+
+def test_an_old_verdict_is_no_verdict_but_a_fresh_one_is(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.scanner = Scanner(steps=("Success",))
+        document = given.image()
+        given.push(document, scan=FAST)
+        given.double.state.scanner = Scanner(steps=("", "Success"), counts={"Critical": 1})
+        fresh = given.push(document, scan=FAST).extra["scan"]
+        assert fresh["total"] == 0
+        again = given.push(document, scan=ScanGate(interval=0.01, max_age=0.0)).extra["scan"]
+        assert again["counts"] == {"critical": 1}
