@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_nothing_to_do_takes_three_requests_and_no_time(tmp_path: Path) -> None:
 def test_nothing_to_do_with_labels_and_a_scan_takes_four_requests(tmp_path: Path) -> None:
     double = HarborDouble()
     double.state.scanner = Scanner(steps=("Success",))
-    given_to_all = {"labels": ("edge", "gpu"), "scan": ScanGate("critical")}
+    given_to_all: dict[str, Any] = {"labels": ("edge", "gpu"), "scan": ScanGate("critical")}
     with bench(tmp_path, double) as given:
         document = given.image()
         given.push(document, **given_to_all)
