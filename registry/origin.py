@@ -30,10 +30,14 @@ class RemoteStore(Store, Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """A store that is known to hold blobs: all that are asked for, or only those named."""
+    """A store that is known to hold blobs: all that are asked for, or only those named.
+
+    manifest: the digest of one there that names them all. While it is there, so are they.
+    """
 
     store: Store
     digests: frozenset[str] | None = None
+    manifest: str = ""
 
     def holds(self, digest: str) -> bool:
         """Whether the blob is said to be there."""

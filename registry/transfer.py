@@ -268,6 +268,7 @@ def _copy_blobs(job: Job, blobs: Sequence[Descriptor]) -> Tally:
     """
     if same_place(job.source, job.target):
         return Tally(present=len(blobs), present_bytes=sum(blob.size for blob in blobs))
+    _look_for_earlier(job)
     probes = work(lambda blob: _probe(job, blob), blobs, 2 * job.options.concurrency, job.stop)
     missing = [blob for blob, tally in zip(blobs, probes, strict=True) if tally.sent]
     missing.sort(key=lambda blob: -blob.size)
@@ -283,6 +284,15 @@ def _copy_blobs(job: Job, blobs: Sequence[Descriptor]) -> Tally:
     return sum(probes, Tally())
 
 
+def _look_for_earlier(job: Job) -> None:
+    """One request instead of many: what an earlier image in the target names is there with it."""
+    for origin in job.origins:
+        if not (origin.manifest and origin.digests and same_place(origin.store, job.target)):
+            continue
+        if job.target.manifest_descriptor(origin.manifest) is not None:
+            job.known.update(origin.digests)
+
+
 def _probe(job: Job, blob: Descriptor) -> Tally:
     """What must be done for one blob, as what will have been done; mounts it where possible."""
     present = Tally(present=1, present_bytes=blob.size)
@@ -292,8 +302,6 @@ def _probe(job: Job, blob: Descriptor) -> Tally:
         return present
     if isinstance(target, RemoteStore):
         neighbours = list(_neighbours(job, target, blob.digest))
-        if any(name == target.name for name in neighbours):
-            return present
         # No question before a mount: it tells as much, and is likely to be the last request.
         if any(job.options.dry_run or target.mount_blob(blob, name) for name in neighbours):
             return Tally(mounted=1, mounted_bytes=blob.size)

@@ -32,12 +32,12 @@ def origins(
     everything = layers | {item.digest for item in build.record.layers(ours=True)}
     for other in known:
         earlier = _pushed_to(other, host)
-        if earlier is None:
+        shared = frozenset(everything & _layers(other)) if earlier else frozenset()
+        if earlier is None or not shared:
             continue
-        shared = everything & _layers(other)
-        if shared and (earlier.host, earlier.repository) not in found:
-            store = client.repository(earlier.host, earlier.repository)
-            found[earlier.host, earlier.repository] = Origin(store, frozenset(shared))
+        key = (earlier.host, earlier.repository)
+        if key not in found or len(found[key].digests or ()) < len(shared):
+            found[key] = Origin(client.repository(*key), shared, earlier.digest or "")
     return list(found.values())
 
 

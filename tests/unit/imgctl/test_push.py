@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry.client import RegistryClient, RegistryOptions
-from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.memory import Contents, MemoryRegistry
 from registry.sandbox.server import serve
 from tests.unit.imgctl.builds import BASE_LAYER, layer, make_build, put_base
 from tests.unit.imgctl.records import TAG, Call
@@ -382,3 +382,28 @@ def test_what_harbor_would_refuse_is_told_before_it_is_asked(
     code, out, err = call("push", *options)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_the_next_version_asks_only_for_what_is_its_own(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    make_build(dist, base=("127.0.0.1:9", BASE), script=b"first")
+    call("push", "--registry", registry.host, "--base-mirror", registry.host)
+    make_build(dist, tag="1.1.0-l4t-r35.2.1", base=("127.0.0.1:9", BASE), script=b"second")
+    code, out, _ = call("push", "mnist:1.1.0-l4t-r35.2.1", "--registry", registry.host,
+                        "--format", "json")  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["blobs"] == {"sent": 1, "mounted": 0, "present": 2}
+
+
+def test_records_of_a_registry_that_was_emptied_since_do_no_harm(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    make_build(dist, base=(registry.host, BASE), script=b"first")
+    call("push", "--registry", registry.host)
+    registry.memory.repositories["mnist"] = Contents()
+    make_build(dist, tag="1.1.0-l4t-r35.2.1", base=(registry.host, BASE), script=b"second")
+    code, out, err = call("push", "mnist:1.1.0-l4t-r35.2.1", "--registry", registry.host,
+                          "--format", "json")  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["blobs"] == {"sent": 2, "mounted": 1, "present": 0}

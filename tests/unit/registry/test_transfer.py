@@ -426,3 +426,26 @@ def test_workers_give_results_in_order_and_stop_at_the_first_failure() -> None:
     with pytest.raises(RegistryError, match="refused"):
         work(fail, range(100), 4, stop)
     assert len(begun) < 10
+
+
+def test_an_earlier_image_tells_in_one_request_what_is_there(
+    tmp_path: Path, source: LayoutStore
+) -> None:
+    put_image(source, "1.1", BASE, OURS)
+    target = neighbour(tmp_path, "mnist")
+    earlier = put_image(target, "1.0", BASE)
+    known = Origin(target, frozenset((blob(BASE).digest,)), earlier.digest)
+    target.calls.clear()
+    result = copy(source, target, "1.1", origins=[known])
+    assert target.calls[:2] == ["head 1.1", f"head {earlier.digest}"]
+    assert f"mount {blob(BASE).digest}" not in target.calls
+    assert (result.tally.present, result.tally.sent) == (2, 1)
+
+
+def test_an_earlier_image_that_is_gone_tells_nothing(tmp_path: Path, source: LayoutStore) -> None:
+    put_image(source, "1.1", BASE, OURS)
+    target = neighbour(tmp_path, "mnist")
+    gone = manifest(blob(BASE))
+    known = Origin(target, frozenset((blob(BASE).digest,)), gone.digest)
+    result = copy(source, target, "1.1", origins=[known])
+    assert (result.tally.present, result.tally.sent) == (0, 3)
