@@ -50,14 +50,14 @@ def command(image: str, l4t: str, keep: Path | None, output_format: str) -> None
         raise BadInput(f"{keep} is there already", "--keep makes the folder", "name a new one")
     matrix = Matrix.load()
     request = Request(find(image, image_roots()), matrix.release(l4t))
-    if output_format == "text":
-        introduction = _INTRODUCTION.format(image=request.definition.name, l4t=request.release.name)
-        click.echo(introduction)
     show = _show if output_format == "text" else _say_nothing
     place = None if keep is None else _parent(keep)
     with TemporaryDirectory(prefix=".imgctl-demo-", dir=place) as scratch:
         folder = Path(scratch) / "kept"
         folder.mkdir()
+        if output_format == "text":
+            names = {"image": request.definition.name, "l4t": request.release.name}
+            click.echo(_INTRODUCTION.format(**names))
         steps, pushed = demonstrate(
             matrix, request, template_roots(), folder, show, full=keep is not None
         )
