@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
+    from imgctl.options import RegistryFlags
+    from registry.reference import Reference
     from registry.signing.claims import Form
     from registry.signing.keys import PublicKey, Signer
     from registry.signing.policy import Policy
@@ -24,6 +27,7 @@ Command = Callable[..., Any]
 # The second is cosign's, so that what is set up for it serves here too.
 PASSWORD_VARIABLES = ("IMGCTL_KEY_PASSWORD", "COSIGN_PASSWORD")
 _IN_ENVIRONMENT = "env://"
+_VARIABLE = ParameterSource.ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,58 @@ def key_options(function: Command) -> Command:
                      default="both", show_default=True,
                      help="bundle: a referrer, as cosign 3 has it. tag: sha256-….sig, for older "
                      "verifiers and Harbor before 2.15."),
+    )  # fmt: skip
+    for option in reversed(options):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+@dataclass(frozen=True)
+class TrustFlags:
+    """What the command line asks of an image before it is used: a signature, and a policy."""
+
+    names: tuple[str, ...]
+    policy: Path | None
+
+    def check(self, image: Reference, registry: RegistryFlags) -> None:
+        """Look at a pinned image in its registry; raises Refused when it is not to be trusted."""
+        from registry.client import RegistryClient
+        from registry.signing.verify import verify
+
+        keys, policy = public_keys(self.names), policy_of(self.policy)
+        if not image.digest:
+            raise BadInput(f"{image} names no digest", "a signature is over one")
+        with RegistryClient(registry.options(image.host)) as client:
+            repository = client.repository(image.host, image.repository)
+            verify(repository, image.digest, keys, policy)
+
+
+def trust_options(function: Command) -> Command:
+    """Add `--require-signature`, `--key` and `--policy`; the command gets a TrustFlags as `trust`,
+    or None when nothing is asked for."""
+
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any,
+        require_signature: bool,
+        trusted_keys: tuple[str, ...],
+        policy_file: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        source = click.get_current_context().get_parameter_source("trusted_keys")
+        # A variable that names a key says whom to trust, not that everything must be signed.
+        asked = require_signature or policy_file or (trusted_keys and source is not _VARIABLE)
+        trust = TrustFlags(trusted_keys, policy_file) if asked else None
+        return function(*args, trust=trust, **kwargs)
+
+    options = (
+        click.option("--require-signature", is_flag=True,
+                     help="Only an image that a trusted key has signed; see `imgctl verify`."),
+        click.option("--key", "trusted_keys", multiple=True, metavar="FILE",
+                     envvar="IMGCTL_PUBLIC_KEY", help="That public key, or env://NAME."),
+        click.option("--policy", "policy_file", metavar="FILE",
+                     type=click.Path(dir_okay=False, path_type=Path),
+                     help="And these rules.  [default: `policy` in imgctl.yaml]"),
     )  # fmt: skip
     for option in reversed(options):
         wrapper = option(wrapper)

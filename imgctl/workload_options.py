@@ -13,6 +13,7 @@ import click
 from deploy.manifests import KINDS
 from deploy.workload import GPU_RESOURCE, KUBEEDGE, TARGETS, Mount, Toleration, Workload
 from imgctl.options import RegistryFlags
+from imgctl.signing_options import TrustFlags, trust_options
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ class WorkloadFlags:
     offline: bool
     given: dict[str, Any]
     kubesphere: bool
+    trust: TrustFlags | None
 
     def workload(self, text: str, registry: RegistryFlags) -> tuple[Workload, Path | None]:
         """The workload for IMAGE, and its record's path if it has one.
 
-        Raises BadInput or Refused; RegistryError when the image must be looked up and is not
-        there.
+        Raises BadInput or Refused, also for an image without the signature that is asked for;
+        RegistryError when the image must be looked up and is not there.
         """
         from deploy.records import (
             DESCRIPTION_LABEL,
@@ -56,6 +58,12 @@ class WorkloadFlags:
         else:
             found = find_record(text, self.dist, self.root)
             arguments, labels, path = found.arguments, labels_of(found), found.path
+        if self.trust is not None:
+            if self.offline:
+                raise BadInput(
+                    "a signature cannot be checked with --offline", "it is in a registry"
+                )
+            self.trust.check(arguments["image"], registry)
         arguments |= {key: value for key, value in self.given.items() if value not in (None, ())}
         if self.given["shared"] and self.given["gpus"] is None:
             arguments["gpus"] = 1
@@ -85,6 +93,7 @@ def workload_options(function: Command) -> Command:
         env: tuple[str, ...],
         volume: tuple[str, ...],
         toleration: tuple[str, ...],
+        trust: TrustFlags | None,
         **kwargs: Any,
     ) -> Any:
         own = {key: kwargs.pop(key) for key in _PLAIN}
@@ -97,12 +106,13 @@ def workload_options(function: Command) -> Command:
         root = f"{harbor}/{project}" if harbor else registry_host or ""
         if registry_host and project != "algorithms":
             root = f"{registry_host}/{project}"
-        flags = WorkloadFlags(_kinds(kind), dist, root, offline, own, kubesphere)
+        flags = WorkloadFlags(_kinds(kind), dist, root, offline, own, kubesphere, trust)
         return function(*args, flags=flags, **kwargs)
 
+    command = trust_options(wrapper)
     for option in reversed(_OPTIONS):
-        wrapper = option(wrapper)
-    return wrapper
+        command = option(command)
+    return command
 
 
 _PLAIN = (

@@ -41,7 +41,7 @@ class Sealer:
     def __call__(self, repository: Store, document: Document, build: Build) -> dict[str, Any]:
         """Sign and attest, as far as it is not done; the digests of what is attached, by kind."""
         made = documents_of(build, str(repository), self.maker)
-        write_documents(build, made)
+        write_documents(made, build.folder, build.image)
         claims = [signature_of(document.digest), *made.values()]
         held = attach(repository, document, claims, self.signer, forms=self.forms)
         names = ["signature", *made]
@@ -57,12 +57,11 @@ def documents_of(build: Build, repository: str, maker: Maker) -> dict[Kind, Stat
     return statements(build.record, build.folder, reference, maker)
 
 
-def write_documents(build: Build, made: dict[Kind, Statement]) -> list[Path]:
-    """Write provenance and SBOMs beside a build; their paths."""
-    paths = []
+def write_documents(made: dict[Kind, Statement], folder: Path, image: str) -> dict[Kind, Path]:
+    """Write provenance and SBOMs as IMAGE.spdx.json and so on; their paths."""
+    paths = {}
     for kind, statement in made.items():
-        path = build.folder / f"{build.image}.{_NAMES[kind]}"
+        paths[kind] = folder / f"{image}.{_NAMES[kind]}"
         text = json.dumps(statement.predicate, indent=2, ensure_ascii=False)
-        replace_text(path, text + "\n")
-        paths.append(path)
+        replace_text(paths[kind], text + "\n")
     return paths

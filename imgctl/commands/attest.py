@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from builder.statements import Kind
     from registry.reference import Reference
     from registry.signing.statement import Statement
-
-# As the tools that read them expect the names to end.
-_SUFFIXES = {"provenance": "provenance.json", "spdx": "spdx.json", "cyclonedx": "cdx.json"}
 
 
 @click.command(name="attest")
@@ -78,20 +74,15 @@ def command(
 
 def _write(made: dict[Kind, Statement], folder: Path, name: str) -> dict[Kind, str]:
     """Write each statement's predicate, the document itself; the paths by kind."""
+    from release.seal import write_documents
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        written = write_documents(made, folder, name)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise BadInput(f"cannot write to {folder}", why) from error
-    written: dict[Kind, str] = {}
-    for kind, statement in made.items():
-        path = folder / f"{name}.{_SUFFIXES[kind]}"
-        aside = path.with_name(f".{path.name}.part")
-        text = json.dumps(statement.predicate, indent=2, ensure_ascii=False)
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(path)
-        written[kind] = str(path)
-    return written
+    return {kind: str(path) for kind, path in written.items()}
 
 
 def _report(

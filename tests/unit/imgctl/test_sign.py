@@ -181,6 +181,39 @@ def test_bad_input_ends_with_2_and_one_clear_error(
 
 
 @pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize("asked", [("--require-signature",), ("--key", "ours.pub")])
+def test_manifests_only_of_a_signed_image(
+    call: Call, image: str, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("IMGCTL_PUBLIC_KEY", "ours.pub")
+    for name in ("mnist", image):
+        assert call("manifests", name)[0] == 0
+        code, out, err = call("manifests", name, *asked)
+        assert (code, out) == (3, "")
+        assert "is not signed" in err
+    call("sign", "mnist", "--key", "ours.key")
+    for name in ("mnist", image):
+        code, out, _ = call("manifests", name, *asked)
+        assert code == 0
+        assert f"image: {image}" in out
+    code, _, err = call("manifests", image, "--offline", *asked)
+    assert code == 2
+    assert "--offline" in err
+
+
+@pytest.mark.usefixtures("keys")
+def test_manifests_only_as_a_policy_allows(call: Call, image: str, tmp_path: Path) -> None:
+    call("sign", image, "--key", "ours.key")
+    (tmp_path / "policy.yaml").write_text("require: sbom\n")
+    code, _, err = call("manifests", "mnist", "--key", "ours.pub", "--policy", "policy.yaml")
+    assert code == 3
+    assert "no signed sbom" in err
+    code, _, err = call("manifests", "mnist", "--policy", "policy.yaml")
+    assert code == 2
+    assert "which key?" in err
+
+
+@pytest.mark.usefixtures("keys")
 def test_a_wrong_password_is_told_and_not_shown(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +106,10 @@ def test_a_source_is_its_repository_without_the_ref(uri: str, repository: str) -
     predicate = {"buildDefinition": {"resolvedDependencies": dependencies}}
     found = Provenance.read(Statement((DIGEST,), PROVENANCE, predicate))
     assert found.sources == (repository,)
+
+
+def test_the_policy_of_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[4] / "docs/signing.md").read_text()
+    text = page.split("```yaml\n")[1].split("```")[0]
+    policy = Policy.parse(yaml.safe_load(text), "docs/signing.md")
+    assert all(getattr(policy, item.name) for item in fields(Policy))
