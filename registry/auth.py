@@ -9,6 +9,7 @@ locks a user out for 1.5 s, so no refused password is ever tried again in parall
 from __future__ import annotations
 
 import base64
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from registry.credentials import Credentials
 from registry.errors import CorruptContent, RegistryError, Unauthorized
 from registry.http import Request
 from registry.url import Url
+
+# Harbor's words; it names the one permission that its challenge leaves out.
+_NAMED = re.compile(r"unauthorized to access repository: (\S+), action: (\w+)")
 
 __all__ = ["Authorizer", "Permission"]
 
@@ -113,6 +117,9 @@ class Authorizer:
             if self._scheme == "bearer":
                 missing = needs - (self._token(needs).granted or frozenset())
         said = answer.message
+        named = _NAMED.search(said)
+        if named and Permission(*named.groups()) in needs:
+            missing = frozenset((Permission(*named.groups()),))
         scopes = ", ".join(f"{action} on {name}" for name, action in sorted(missing))
         return Unauthorized(
             f"{who} is not allowed to {doing}",
