@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from registry.errors import NotFound, RegistryError, Unauthorized, Unreachable
+from registry.layout import LayoutStore
 from registry.oci import Descriptor
 from registry.store import Store
 
@@ -54,11 +55,13 @@ def same_place(source: Store, target: Store) -> bool:
 
 
 @contextmanager
-def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[bytes]]:
+def open_from(
+    origins: Sequence[Origin], blob: Descriptor, *, checked: bool = True
+) -> Iterator[Iterator[bytes]]:
     """A blob from the first origin that has it.
 
-    Raises NotFound naming where it was sought; where one of the origins could not be asked, that
-    one's error.
+    checked: compare it with its digest also when it comes from this machine's disk. Raises NotFound
+    naming where it was sought; where one of the origins could not be asked, that one's error.
     """
     with ExitStack() as stack:
         sought: list[str] = []
@@ -67,7 +70,7 @@ def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[
             if not origin.holds(blob.digest):
                 continue
             try:
-                chunks = stack.enter_context(origin.store.open_blob(blob))
+                chunks = stack.enter_context(_open(origin.store, blob, checked))
             except NotFound:
                 sought.append(str(origin.store))
                 continue
@@ -83,3 +86,9 @@ def open_from(origins: Sequence[Origin], blob: Descriptor) -> Iterator[Iterator[
         f"it is missing in {' and in '.join(sought)}",
         "build the image again; if its base was deleted, bring it back first",
     )
+
+
+def _open(store: Store, blob: Descriptor, checked: bool) -> AbstractContextManager[Iterator[bytes]]:
+    if checked or not isinstance(store, LayoutStore):
+        return store.open_blob(blob)
+    return store.open_unchecked(blob)

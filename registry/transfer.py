@@ -344,13 +344,17 @@ class _Stream:
         self._job = job
         self._blob = blob
         self._moved = 0
+        # A registry hashes what it gets. Doing the same to a file on disk before would take as long
+        # as sending it; once something went wrong, whose fault it was is found out.
+        self._checked = not isinstance(job.target, RemoteStore)
 
     @contextmanager
     def open(self) -> Iterator[Iterator[bytes]]:
         """The chunks from the start, also when some were handed out before."""
         self._job.progress.advance(self._blob.digest, -self._moved)
         self._moved, self.failure = 0, None
-        with open_from(self._job.origins, self._blob) as chunks:
+        checked, self._checked = self._checked, True
+        with open_from(self._job.origins, self._blob, checked=checked) as chunks:
             yield self._counted(chunks)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,10 +11,13 @@ import pytest
 
 from registry.archive import ArchiveStore, ArchiveWriter
 from registry.blobs import OpenChunks
+from registry.client import RegistryClient, RegistryOptions
 from registry.errors import CorruptContent, ImgctlError, NotFound, RegistryError, Unreachable
 from registry.layout import LayoutStore
 from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
 from registry.origin import Origin
+from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.server import serve
 from registry.transfer import CopyOptions, Tally, copy, send
 from registry.workers import Stopped, work
 from tests.unit.registry.images import Neighbour, blob, chunks_of, manifest, put_image
@@ -449,3 +452,30 @@ def test_an_earlier_image_that_is_gone_tells_nothing(tmp_path: Path, source: Lay
     known = Origin(target, frozenset((blob(BASE).digest,)), gone.digest)
     result = copy(source, target, "1.1", origins=[known])
     assert (result.tally.present, result.tally.sent) == (0, 3)
+
+
+def test_a_registry_refuses_a_corrupt_blob_and_the_layout_is_named_as_the_cause(
+    source: LayoutStore,
+) -> None:
+    put_image(source, "1.0", BASE, OURS)
+    source.blob_path(blob(OURS).digest).write_bytes(OURS.upper())
+    with (
+        serve(MemoryRegistry()) as host,
+        RegistryClient(RegistryOptions()) as client,
+        pytest.raises(CorruptContent) as caught,
+    ):
+        copy(source, client.repository(host, "a/b"), "1.0")
+    assert blob(OURS).digest in caught.value.what and str(source) in caught.value.what
+
+
+def test_a_blob_of_another_size_is_not_sent_to_a_registry(source: LayoutStore) -> None:
+    put_image(source, "1.0", BASE, OURS)
+    source.blob_path(blob(OURS).digest).write_bytes(OURS + b"more")
+    progress = Recorder()
+    with (
+        serve(MemoryRegistry()) as host,
+        RegistryClient(RegistryOptions()) as client,
+        pytest.raises(CorruptContent, match="wrong size"),
+    ):
+        copy(source, client.repository(host, "a/b"), "1.0", progress=progress)
+    assert progress.moved[blob(OURS).digest] == 0
