@@ -208,7 +208,11 @@ def _variable(text: str, place: int, variables: Mapping[str, str]) -> tuple[str,
         return value or expand(word, variables), end + 1
     if operator == ":+":
         return expand(word, variables) if value else "", end + 1
-    raise BadInput(f"the substitution {text[place : end + 1]!r} is not supported")
+    raise BadInput(
+        f"the substitution {text[place : end + 1]!r} is not known here",
+        "of the forms with a word it is :- and :+",
+        "build it with --engine buildx",
+    )
 
 
 def _closing(text: str, place: int) -> int:

@@ -8,6 +8,7 @@ The meaning of each instruction follows BuildKit's Dockerfile frontend.
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ _NEEDS_CONTENT = {
     "WORKDIR": "it may make a folder, depending on what the base holds",
     "ADD": "it may unpack or download",
 }
+# Flags of COPY whose meaning is known here; no other instruction that is handled has any.
+_FLAGS = frozenset({"link", "chown"})
+_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _SHELL = ["/bin/sh", "-c"]
 # What BuildKit gives an image that has no PATH of its own.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -73,6 +77,9 @@ def needs_buildx(stage: Sequence[Instruction]) -> str | None:
     for item in stage[1:]:
         if item.flags.get("from") or item.heredoc:
             return f"line {item.line}, {item.keyword}: it takes files from another stage"
+        unknown = sorted(item.flags.keys() - _FLAGS)
+        if unknown:
+            return f"line {item.line}, {item.keyword}: only buildx knows --{unknown[0]}"
         if item.keyword not in _HANDLERS and item.keyword != "COPY":
             return f"line {item.line}, {item.keyword}: only buildx knows this instruction"
     return None
@@ -103,6 +110,9 @@ def only_buildx(instructions: Sequence[Instruction], base: str) -> str | None:
             break
         if item.keyword == "ARG":
             return f"line {item.line}, ARG: only buildx knows one before the first FROM"
+    for item in instructions:
+        if item.keyword == "FROM" and item.flags:
+            return f"line {item.line}, FROM: only buildx knows its flags"
     return beyond_stage(instructions, base) or needs_buildx(final_stage(instructions))
 
 
@@ -136,7 +146,7 @@ def interpret(
             continue
         _HANDLERS[item.keyword](item, state)
         steps.append((item.text, None))
-    return Result(with_labels(state.settings, labels), tuple(steps))
+    return Result(with_labels(_without_empty(state.settings, settings), labels), tuple(steps))
 
 
 def is_linked(item: Instruction) -> bool:
@@ -236,7 +246,19 @@ class _State:
         listed = item.exec_form()
         if listed is not None:
             return listed
+        _refuse_mixed(item)
         return [*(self.settings.get("Shell") or _SHELL), item.rest]
+
+
+def _without_empty(made: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What `ENTRYPOINT []` and its like emptied is left out, as BuildKit does."""
+    result = dict(made)
+    for key in ("Cmd", "Entrypoint", "User"):
+        if key in result and not result[key]:
+            del result[key]
+            if key in base and not base[key]:
+                result[key] = base[key]
+    return result
 
 
 def _env(item: Instruction, state: _State) -> None:
@@ -275,21 +297,31 @@ def _user(item: Instruction, state: _State) -> None:
 
 def _expose(item: Instruction, state: _State) -> None:
     ports = dict(state.settings.get("ExposedPorts") or {})
-    for word in words(item.rest, state.variables, item.escape):
-        if not re.fullmatch(r"\d+(/(tcp|udp|sctp))?", word):
+    for word in filter(None, words(item.rest, state.variables, item.escape)):
+        match = _PORTS.fullmatch(word)
+        if match is None:
             raise BadInput(f"line {item.line}: {word!r} is not a port")
-        ports[word if "/" in word else f"{word}/tcp"] = {}
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < 65536:
+            raise BadInput(f"line {item.line}: {word!r} is not a range of ports")
+        kind = (match[3] or "tcp").lower()
+        ports |= {f"{number}/{kind}": {} for number in range(first, last + 1)}
     state.settings["ExposedPorts"] = ports
 
 
 def _volume(item: Instruction, state: _State) -> None:
     paths = item.exec_form() or words(item.rest, state.variables, item.escape)
+    if not all(paths):
+        raise BadInput(f"line {item.line}: VOLUME needs a path")
     known = dict(state.settings.get("Volumes") or {})
     state.settings["Volumes"] = known | {path: {} for path in paths}
 
 
 def _stopsignal(item: Instruction, state: _State) -> None:
-    state.settings["StopSignal"] = expand(item.rest, state.variables, item.escape)
+    signal = expand(item.rest, state.variables, item.escape)
+    if not re.fullmatch(r"(SIG)?[A-Z0-9+-]+", signal, re.IGNORECASE):
+        raise BadInput(f"line {item.line}: {signal!r} is not a signal")
+    state.settings["StopSignal"] = signal
 
 
 def _shell(item: Instruction, state: _State) -> None:
@@ -311,6 +343,16 @@ _HANDLERS: dict[str, Callable[[Instruction, _State], None]] = {
     "STOPSIGNAL": _stopsignal,
     "SHELL": _shell,
 }
+
+
+def _refuse_mixed(item: Instruction) -> None:
+    """Raise BadInput for a JSON list that holds something else than text."""
+    try:
+        value = json.loads(item.rest)
+    except ValueError:
+        return
+    if isinstance(value, list):
+        raise BadInput(f"line {item.line}: {item.keyword} must be a list of texts only")
 
 
 def _image_of(item: Instruction) -> str:

@@ -93,6 +93,8 @@ def prepare(plan: BuildPlan, scratch: Path) -> Prepared:
     context, dockerfile, stub = scratch / "context", scratch / "Dockerfile", scratch / "stub"
     write_context(plan, context)
     dockerfile.write_text(plan.dockerfile, encoding="utf-8")
+    # It comes before a .dockerignore in the context, which is a file of the image like any other.
+    dockerfile.with_name("Dockerfile.dockerignore").write_text("# nothing\n", encoding="utf-8")
     if plan.method == "graft":
         # Its place is part of BuildKit's cache key only by digest, so a fresh folder is no loss.
         base = f"oci-layout://{stub.absolute()}@{write_stub(plan.remote, stub)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Imgctl
-from tests.e2e.support.images import TAG, Layout, built, write_image, write_template
+from tests.e2e.support.images import TAG, built, write_image, write_template
 from tests.e2e.support.registries import RunningRegistry
 from tests.e2e.support.watched import Watched, watched
 
@@ -57,35 +57,6 @@ def test_mnist_is_built_without_reading_a_layer_of_its_base(
     record = json.loads((layout.path / "build.json").read_text())
     assert record["engine"] == engine_name
     assert record["sparse"] is True
-
-
-def test_both_engines_make_the_same_image(
-    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
-) -> None:
-    files = {"run.sh": b"#!/bin/sh\necho hi\n", "config.json": b"{}", "empty": b""}
-    home = write_image(tmp_path, "app", files, env={"A": "1 $HOME", "PATH": "/opt/app:/bin"})
-    text = (home / "image.yaml").read_text()
-    owned = text.replace("target: /opt/app/run.sh", "target: /opt/app/run.sh\n  mode: '0755'")
-    owned = owned.replace("target: /opt/app/empty", "target: /data/deep/empty\n  owner: '1000:44'")
-    (home / "image.yaml").write_text(owned)
-    layouts: list[Layout] = []
-    for name in ("direct", "buildx"):
-        imgctl("build", "app", "--l4t", "r35.2.1", "--base-mirror", base.host, "--engine", name,
-               "--no-cache", "--dist", f"{name}/dist").check()  # fmt: skip
-        layouts.append(built(tmp_path / name, "app"))
-    direct, buildx = layouts
-    made = len(direct.manifest["layers"])
-    assert made == 1 + len(files)
-    for layer in range(1, made):
-        assert direct.files(layer) == buildx.files(layer)
-    contents = {
-        path: entry for layer in range(1, made) for path, entry in direct.files(layer).items()
-    }
-    assert contents["opt/app/run.sh"] == ("0", 0o755, 0, 0, files["run.sh"])
-    assert contents["data/deep/empty"] == ("0", 0o644, 1000, 44, b"")
-    assert direct.config == buildx.config
-    assert direct.manifest == buildx.manifest
-    assert direct.digest == buildx.digest
 
 
 def test_a_dockerfile_with_run_is_built_in_full_on_aarch64(

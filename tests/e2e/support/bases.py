@@ -14,7 +14,9 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -70,8 +72,14 @@ def mirror() -> str:
     raise RuntimeError("this machine's apt sources name no Debian mirror")
 
 
-def push_base(host: str, name: str, layers: list[Path]) -> str:
-    """Push gzipped layers as an arm64 image `repository:tag`; return the manifest's digest."""
+def push_base(
+    host: str, name: str, layers: list[Path], settings: Mapping[str, Any] | None = None
+) -> str:
+    """Push gzipped layers as an arm64 image `repository:tag`; return the manifest's digest.
+
+    settings: the `config` object of its config, in place of the usual one.
+    """
+    usual = {"Env": ENVIRONMENT, "Cmd": ["/bin/bash"]}
     repository, tag = name.split(":")
     with httpx.Client(base_url=f"http://{host}/v2/{repository}", timeout=120) as client:
         diff_ids, descriptors = [], []
@@ -82,7 +90,7 @@ def push_base(host: str, name: str, layers: list[Path]) -> str:
             {
                 "architecture": "arm64",
                 "os": "linux",
-                "config": {"Env": ENVIRONMENT, "Cmd": ["/bin/bash"]},
+                "config": usual if settings is None else settings,
                 "rootfs": {"type": "layers", "diff_ids": diff_ids},
                 "history": [{"created_by": "stand-in"} for _ in layers],
             }
@@ -106,7 +114,9 @@ def push_base(host: str, name: str, layers: list[Path]) -> str:
         return "sha256:" + hashlib.sha256(manifest).hexdigest()
 
 
-def push_own_base(host: str, prefix: str, folder: Path) -> str:
+def push_own_base(
+    host: str, prefix: str, folder: Path, settings: Mapping[str, Any] | None = None
+) -> str:
     """Push `PREFIX/nvidia/l4t-base`, a base no test before had; the digest of its one layer."""
     path = folder / "own-layer.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
@@ -114,7 +124,7 @@ def push_own_base(host: str, prefix: str, folder: Path) -> str:
         member = tarfile.TarInfo("etc/own")
         member.size = len(name)
         archive.addfile(member, io.BytesIO(name))
-    push_base(host, f"{prefix}/{L4T_BASE}", [path])
+    push_base(host, f"{prefix}/{L4T_BASE}", [path], settings)
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -175,3 +175,45 @@ def test_the_direct_engine_knows_no_argument_before_the_first_from() -> None:
     text = f"ARG TAG=1\nFROM {NAMED}\nARG TAG\nENV TAG=$TAG\n"
     assert str(only_buildx(parse(text), NAMED)).startswith("line 1, ARG")
     assert only_buildx(parse(text.removeprefix("ARG TAG=1\n")), NAMED) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("COPY --link --exclude=*.md a /a/", "--exclude"),
+        ("COPY --link --parents a/b /c/", "--parents"),
+        ("HEALTHCHECK CMD true", "only buildx knows this instruction"),
+    ],
+)
+def test_what_is_not_known_here_is_left_to_buildx(line: str, why: str) -> None:
+    assert why in str(needs_buildx(final_stage(parse(f"FROM base\n{line}"))))
+
+
+def test_a_from_with_flags_is_left_to_buildx() -> None:
+    text = f"FROM --platform=linux/amd64 {NAMED}\n"
+    assert str(only_buildx(parse(text), NAMED)).startswith("line 1, FROM")
+
+
+def test_ports_are_counted_out_and_empty_words_left_out() -> None:
+    result = built("EXPOSE 80 9000-9002/UDP $NOTHING", {})
+    ports = ["80/tcp", "9000/udp", "9001/udp", "9002/udp"]
+    assert result.settings["ExposedPorts"] == {port: {} for port in ports}
+
+
+@pytest.mark.parametrize("line", ["ENTRYPOINT []", "CMD []", "USER $NOTHING"])
+def test_what_is_emptied_is_gone_unless_the_base_had_it_empty(line: str) -> None:
+    key = {"CMD": "Cmd", "ENTRYPOINT": "Entrypoint", "USER": "User"}[line.split()[0]]
+    assert key not in built(line, {key: "something"}).settings
+    assert key not in built(line, {}).settings
+    empty: dict[str, Any] = {"Cmd": None, "Entrypoint": None, "User": ""}
+    assert built(line, empty).settings[key] == empty[key]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["EXPOSE x", "EXPOSE 70000", "EXPOSE 90-80", "VOLUME $NOTHING", "STOPSIGNAL $NOTHING",
+     'CMD ["a", 1]', "ENV A=${B%x}"],
+)  # fmt: skip
+def test_what_buildkit_would_refuse_is_bad_input(line: str) -> None:
+    with pytest.raises(BadInput):
+        built(line)
