@@ -91,8 +91,9 @@ def test_both_engines_read_a_dockerfile_alike(
     (tmp_path / "dockerfiles").mkdir()
     (tmp_path / "dockerfiles" / "l4t-base.Dockerfile.j2").write_text(INSTRUCTIONS)
     for name in ("direct", "buildx"):
-        imgctl("build", "app", "--l4t", "r35.2.1", "--base-mirror", f"{base.host}/alike", "--engine",
-               name, "--build-arg", "VERSION=9", "--dist", f"{name}/dist").check()  # fmt: skip
+        arguments = ("--base-mirror", f"{base.host}/alike", "--build-arg", "VERSION=9")
+        imgctl("build", "app", "--l4t", "r35.2.1", *arguments, "--engine", name,
+               "--dist", f"{name}/dist").check()  # fmt: skip
     direct, buildx = built(tmp_path / "direct", "app"), built(tmp_path / "buildx", "app")
     assert direct.config == buildx.config
     assert direct.digest == buildx.digest
