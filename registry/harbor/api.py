@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -205,7 +205,8 @@ class HarborApi:
 
     def _error(self, call: Call, answer: Answer) -> ImgctlError:
         if answer.status == 401:
-            return self._session.error(call, answer)
+            # As a GET: a HEAD would be asked again in full, and what Harbor takes differs there.
+            return self._session.error(replace(call, method="GET"), answer)
         return problem(answer, call.doing, self.user)
 
 
