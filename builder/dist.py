@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.record import FILE_NAME, BuildRecord
-from registry.errors import BadInput, CorruptContent
+from registry.errors import BadInput, CorruptContent, ImgctlError
 from registry.oci import Platform
 from registry.reference import check_repository, check_tag, is_digest
 
@@ -72,6 +72,18 @@ def find_builds(dist: Path, names: Sequence[str] = ()) -> list[Build]:
     else:
         folders = [folder for name in names for folder in _named(dist, name)]
     return [Build.load(folder) for folder in dict.fromkeys(folders)]
+
+
+def known_builds(dist: Path) -> list[Build]:
+    """Every build in dist that can be read; none where there is no dist."""
+    found = []
+    for folder in _folders(dist):
+        try:
+            found.append(Build.load(folder))
+        except (ImgctlError, OSError):
+            # What it could have told is asked for elsewhere; its own push says what is wrong.
+            continue
+    return found
 
 
 def _folders(place: Path, pattern: str = "*/*") -> list[Path]:

@@ -83,20 +83,19 @@ def work_of(
     given: dict[str, Any], registry: RegistryFlags, client: RegistryClient, progress: Progress
 ) -> Work:
     """What a release works with; `given` holds the values of the options by name."""
-    from builder.dist import find_builds
+    from builder.dist import known_builds
     from builder.mirror import Mirror
     from registry.push import PushOptions
     from release.push import Work
 
     place = place_of(given)
     mirror = given["base_mirror"]
-    dist = given["dist"]
     return Work(
         client=client,
         place=place,
         target=target_of(given, client, place),
         mirror=Mirror.parse(mirror) if mirror else None,
-        known=find_builds(dist) if any(dist.glob("*/*/build.json")) else (),
+        known=known_builds(given["dist"]),
         options=PushOptions(concurrency=registry.concurrency, dry_run=given["dry_run"]),
         progress=progress,
     )

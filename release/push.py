@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,8 +116,11 @@ def push_build(work: Work, build: Build, before: int | None = None) -> PushRecor
     before = client.requests if before is None else before
     places = origins(build, client, work.mirror, place.host, work.known)
     repository = _repository(work, build, places)
-    request = push_request(work, build, places)
-    outcome = push(request, repository, work.target, options=work.options, progress=work.progress)
+    with _blaming(build):
+        request = push_request(work, build, places)
+        outcome = push(
+            request, repository, work.target, options=work.options, progress=work.progress
+        )
     record = PushRecord.of(
         request,
         str(repository),
@@ -127,6 +131,18 @@ def push_build(work: Work, build: Build, before: int | None = None) -> PushRecor
     if not work.options.dry_run:
         write_beside(work, build.folder, record)
     return record
+
+
+@contextmanager
+def _blaming(build: Build) -> Iterator[None]:
+    """Say what helps where the build itself is damaged."""
+    try:
+        yield
+    except ImgctlError as error:
+        if str(build.folder) in error.what and not error.hint:
+            l4t = build.record.value.get("l4t", "RELEASE")
+            error.hint = f"build it again: imgctl build {build.image} --l4t {l4t}"
+        raise
 
 
 def _repository(work: Work, build: Build, places: Sequence[Origin]) -> Repository:
@@ -163,7 +179,21 @@ def _check_tags(work: Work, builds: Sequence[Build]) -> None:
 
 
 def write_beside(work: Work, folder: Path, record: PushRecord) -> None:
-    """Write push.json and the manifests; leave alone what says the same already."""
+    """Write push.json and the manifests; leave alone what says the same already.
+
+    Raises ImgctlError when the folder cannot be written.
+    """
+    try:
+        _write(work, folder, record)
+    except OSError as error:
+        raise ImgctlError(
+            f"{record.reference} is pushed, but that cannot be recorded in {folder}",
+            (error.strerror or str(error)).lower(),
+            "make the folder writable and push again: nothing will be sent",
+        ) from error
+
+
+def _write(work: Work, folder: Path, record: PushRecord) -> None:
     value = record.to_json()
     same = record.unchanged and _identity(_written(folder)) == _identity(value)
     if not same:

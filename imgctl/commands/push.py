@@ -48,7 +48,7 @@ def command(
     Prints REPOSITORY:TAG@DIGEST, and writes push.json, pod.yaml and deployment.yaml beside each
     build.
     """
-    from builder.dist import find_builds
+    from builder.dist import find_builds, known_builds
     from builder.mirror import Mirror
     from imgctl.progress import progress as shown
     from imgctl.push_options import place_of, target_of
@@ -68,7 +68,7 @@ def command(
             target=target_of(given, client, place),
             mirror=mirror,
             tags=tags,
-            known=builds if not images else [*builds, *find_builds(dist)],
+            known=known_builds(dist),
             manifests=not given["no_manifests"],
             options=PushOptions(given["force"], registry.concurrency, given["dry_run"]),
             progress=progress,

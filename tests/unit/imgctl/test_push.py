@@ -407,3 +407,48 @@ def test_records_of_a_registry_that_was_emptied_since_do_no_harm(
                           "--format", "json")  # fmt: skip
     assert code == 0, err
     assert json.loads(out)["blobs"] == {"sent": 2, "mounted": 1, "present": 0}
+
+
+def test_a_broken_build_does_not_stand_in_the_way_of_another(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    make_build(dist, base=(registry.host, BASE))
+    broken = make_build(dist, "broken")
+    (broken / "build.json").write_text("{")
+    assert call("push", "mnist", "--registry", registry.host)[0] == 0
+
+
+def test_a_build_may_lie_elsewhere_than_in_dist(
+    call: Call, tmp_path: Path, registry: Running
+) -> None:
+    folder = make_build(tmp_path / "elsewhere", base=(registry.host, BASE))
+    assert call("push", str(folder), "--registry", registry.host)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["index.json", "oci-layout", "manifest", "config"])
+def test_a_damaged_build_is_told_with_the_remedy(
+    call: Call, dist: Path, registry: Running, name: str
+) -> None:
+    folder = make_build(dist, base=(registry.host, BASE))
+    record = json.loads((folder / "build.json").read_text())
+    digests = {"manifest": record["digest"], "config": record["config_digest"]}
+    path = folder / name
+    if name in digests:
+        path = folder / "blobs" / digests[name].replace(":", "/")
+    path.write_bytes(b"{")
+    code, out, err = call("push", "--registry", registry.host)
+    assert (code in (1, 2), out) == (True, "")
+    assert f"dist/mnist/{TAG}" in err
+    assert "fix: " in err
+    assert registry.tags("mnist") == {}
+
+
+def test_a_folder_that_cannot_be_written_is_told_after_the_push(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    folder = make_build(dist, base=(registry.host, BASE))
+    (folder / "push.json").mkdir()
+    code, out, err = call("push", "--registry", registry.host)
+    assert (code, out) == (1, "")
+    assert "is pushed, but that cannot be recorded in" in err
+    assert TAG in registry.tags("mnist")
