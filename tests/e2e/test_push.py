@@ -16,6 +16,8 @@ import pytest
 
 from bench.access_log import AccessLog
 from bench.measure import run
+from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_double
+from registry.sandbox.harbor.upstream import Upstream
 from tests.e2e.conftest import Imgctl, Result, TokenRegistry
 from tests.e2e.support import bases
 from tests.e2e.support.certificates import Authority
@@ -346,3 +348,32 @@ def test_memory_does_not_grow_with_the_image(
     push = [str(Path(sys.executable).parent / "imgctl"), "push", "--registry", empty_registry.host]
     measured = run(push, cwd=tmp_path, env={"DOCKER_CONFIG": str(tmp_path)})
     assert measured.peak_rss < 60 << 20
+
+
+@pytest.fixture
+def harbor(basic_registry: RunningRegistry) -> Iterator[RunningHarbor]:
+    """The double of Harbor, its blobs in a real registry, with a project for bases and ours."""
+    storage = Upstream(basic_registry.host, basic_registry.username, basic_registry.password)
+    with harbor_double(HarborDouble(storage), projects=("nvcr", "algorithms")) as running:
+        yield running
+
+
+def test_harbor_from_the_base_to_the_verdict(
+    build: Any, imgctl: Imgctl, base_image: RunningRegistry, harbor: RunningHarbor
+) -> None:
+    """Everything at once: base copied in once, then only mounted; labels, scan, and once more."""
+    environment = {"IMGCTL_USERNAME": harbor.username, "IMGCTL_PASSWORD": harbor.password,
+                   "IMGCTL_HARBOR": harbor.host}  # fmt: skip
+    base = f"{base_image.host}/{bases.L4T_BASE}"
+    imgctl("copy", base, f"{harbor.host}/nvcr/{bases.L4T_BASE}", env=environment).check()
+    build()
+    options = ("--base-mirror", f"{harbor.host}/nvcr", "--label", "edge", "--scan",
+               "--fail-on", "critical", "--format", "json")  # fmt: skip
+    value = record(imgctl("push", *options, env=environment))
+    assert value["blobs"] == {"sent": 2, "mounted": 1, "present": 0}
+    assert value["scan"]["state"] == "done"
+    artifact = harbor.double.state.find_artifact("algorithms/probe", TAG)
+    assert artifact is not None
+    assert artifact.document.digest == value["digest"]
+    again = record(imgctl("push", *options, env=environment))
+    assert again["unchanged"] and again["requests"] <= 6
