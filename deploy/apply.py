@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,23 @@ class Applied:
 
 
 class RolloutFailed(ImgctlError):
-    """Applied, and not running in time or at all. events: the cluster's warnings, oldest first."""
+    """Applied, and not running in time or at all.
 
-    def __init__(self, what: str, why: str, hint: str, events: tuple[str, ...]) -> None:
+    events: the cluster's warnings, oldest first. statuses: the last seen, by address.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str,
+        hint: str,
+        *,
+        events: tuple[str, ...],
+        statuses: Mapping[str, Status],
+    ) -> None:
         super().__init__(what, why, hint)
         self.events = events
+        self.statuses = statuses
 
 
 @dataclass(frozen=True)
@@ -129,7 +141,8 @@ def follow(
             failed = [key for key, status in statuses.items() if status.state == FAILED]
             if failed:
                 why = "; ".join([statuses[failed[0]].words, *lines])
-                raise _failure(kubectl, followed, f"{failed[0]} failed", why, lines)
+                what = f"{failed[0]} failed"
+                raise _failure(kubectl, followed, what, why, lines, statuses)
             open_ones = [
                 item
                 for item in followed
@@ -142,7 +155,8 @@ def follow(
                 status = statuses.get(first)
                 said = status.words if status else "the cluster does not answer"
                 what = f"{first} is not {patience.until} after {patience.timeout:.0f} s"
-                raise _failure(kubectl, followed, what, "; ".join([said, *lines]), lines)
+                why = "; ".join([said, *lines])
+                raise _failure(kubectl, followed, what, why, lines, statuses)
             patience.sleep(min(_INTERVAL, max(deadline - patience.clock(), 0.1)))
     finally:
         reporter.end()
@@ -203,7 +217,12 @@ def _done(item: Applied, status: Status | None, until: str) -> bool:
 
 
 def _failure(
-    kubectl: Kubectl, followed: Sequence[Applied], what: str, why: str, lines: Sequence[str]
+    kubectl: Kubectl,
+    followed: Sequence[Applied],
+    what: str,
+    why: str,
+    lines: Sequence[str],
+    statuses: Mapping[str, Status],
 ) -> RolloutFailed:
     try:
         events = kubectl.objects("get", "events", *_in(followed[0]))
@@ -211,7 +230,8 @@ def _failure(
         events = []
         why = f"{why}; events not to be had: {error.what}"
     warned = event_lines(events, [item.name for item in followed])
-    return RolloutFailed(what, why, advice([*lines, *warned]), tuple(warned))
+    hint = advice([*lines, *warned])
+    return RolloutFailed(what, why, hint, events=tuple(warned), statuses=statuses)
 
 
 def _delete(kubectl: Kubectl, objects: Sequence[Object]) -> None:

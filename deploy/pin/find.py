@@ -80,7 +80,11 @@ def find_images(text: str, rules: Rules) -> tuple[list[ImageField], list[Note]]:
     Raises BadInput with what `line:column` the YAML breaks at.
     """
     search = _Search(text, rules)
-    offset = len(_MARK) if text.startswith(_MARK) else 0
+    offset = len(text) - len(text.lstrip(_MARK))
+    inside = text.find(f"\n{_MARK}", offset)
+    if inside >= 0:
+        # It would be read as part of a key, and the object behind it not be known any more.
+        raise BadInput(f"{search.line(inside + 1)}:1", "a byte order mark within the text")
     layer = Layer(as_yaml(text[offset:]), offset)
     try:
         for document in parse(layer.text):
@@ -177,10 +181,10 @@ def _follow(
         return
     seen.add((id(node), step))
     if isinstance(node, Scalar):
-        if step == len(rule.steps) and not rule.text_only and not _is_text(node):
-            _take(search, owner, node, path[1:])
-        else:
+        if step < len(rule.steps) or _is_text(node):
             _descend(search, owner, rule, node, step, path)
+        elif not rule.text_only:
+            _take(search, owner, node, path[1:])
     elif step < len(rule.steps):
         wanted = rule.steps[step]
         for name, child in _children(node):
@@ -206,7 +210,8 @@ def _children(node: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _is_text(node: Scalar) -> bool:
-    return "\n" in node.value.strip() or node.value.lstrip()[:1] in ("{", "[")
+    """Whether a string holds objects; no image has a capital letter in its name."""
+    return "apiVersion" in node.value and "kind" in node.value
 
 
 def _take(search: _Search, owner: _Object, node: Scalar, path: str) -> None:
@@ -216,9 +221,8 @@ def _take(search: _Search, owner: _Object, node: Scalar, path: str) -> None:
     image = node.value.strip()
     if inner is None:
         start, _ = owner.layer.place(node.start, node.start + 1)
-        message = f"{image} left alone: it is written over several lines; write it on one"
-        search.notes.append(Note(search.line(start), message))
-        return
+        raise BadInput(f"{search.line(start)}:", f"the image {image[:80]!r} is written strangely",
+                       "write it plainly, on one line")  # fmt: skip
     if not image:
         return
     begin = inner.text.index(image)
@@ -248,14 +252,13 @@ def _descend(
 ) -> None:
     """Go on within a string that holds YAML or JSON."""
     whole = step == len(rule.steps)
-    if whole and not ("apiVersion" in node.value and "kind" in node.value):
-        return
-    if owner.depth == _DEEPEST or not node.value.strip():
+    if not node.value.strip():
         return
     start, _ = owner.layer.place(node.start, node.start + 1)
     inner = owner.layer.inner(node)
-    if inner is None:
-        message = f"the text at {path[1:]} left alone: it is folded; write it after a |"
+    if inner is None or owner.depth == _DEEPEST:
+        why = "strings in it go too deep" if inner else "it has rare line breaks"
+        message = f"the text at {path[1:]} left alone: {why}"
         search.notes.append(Note(search.line(start), message))
         return
     try:

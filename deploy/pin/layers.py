@@ -59,7 +59,7 @@ class Layer:
             body = begin + quote, scalar.end - quote
             characters = list(_flow(self.text, body, scalar.style))
         text = "".join(character for character, _ in characters)
-        # Folded blocks and what else is read otherwise than above are left to people.
+        # What is read otherwise than above (U+2028 and its like) is left to people.
         if text.rstrip("\n") != scalar.value.rstrip("\n"):
             return None
         return Layer(as_yaml(text), spans=tuple(self.place(*span) for _, span in characters))
@@ -104,17 +104,30 @@ def _flow(text: str, body: Span, style: str) -> Iterator[tuple[str, Span]]:
 
 
 def _block(text: str, begin: int, scalar: Scalar) -> Iterator[tuple[str, Span]]:
-    """The characters of a literal block; of a folded one, as though it were literal."""
+    """The characters of a block scalar (`|`, `>`); line breaks at its end may be too many."""
     first = _ONE_BREAK.match(text, _line_end(text, begin))
     if first is None:
         return
     lines = [line for line in _LINE.finditer(text, first.end(), scalar.end) if line[0]]
     wanted = next((line for line in scalar.value.split("\n") if line.strip()), "")
     source = next((line["text"] for line in lines if line["text"].strip()), "")
-    indent = len(source) - len(wanted)
+    indent = _leading_spaces(source) - _leading_spaces(wanted)
+    breaks: list[Span] = []
+    unfolded = True  # whether a break before this line stays one
     for line in lines:
-        start = line.start("text") + indent
-        for position in range(start, line.end("text")):
-            yield text[position], (position, position + 1)
+        start, end = line.start("text") + indent, line.end("text")
+        if start < end:
+            folds = scalar.style == ">" and text[start] not in " \t"
+            if unfolded or not folds:
+                yield from (("\n", span) for span in breaks)
+            else:
+                yield from [("\n", span) for span in breaks[1:]] or [(" ", breaks[0])]
+            yield from ((text[place], (place, place + 1)) for place in range(start, end))
+            breaks, unfolded = [], not folds
         if line["end"]:
-            yield "\n", line.span("end")
+            breaks.append(line.span("end"))
+    yield from (("\n", span) for span in breaks)
+
+
+def _leading_spaces(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))

@@ -17,9 +17,10 @@ from registry.errors import BadInput
 # libyaml is ten times as fast, and is in every wheel of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES = ("'", '"', "|", ">")
-# White space and breaks to YAML where they are none to JSON, or the other way about.
-_NOT_IN_JSON = str.maketrans({"\t": " ", "\x85": "?", "\u2028": "?", "\u2029": "?"})
-# Half a character to JSON, an error to libyaml; it stands in no name of an image.
+# White space and breaks to YAML where they are none to JSON, or the other way about. What stands
+# for them means nothing to YAML, and is in no name of an image.
+_NOT_IN_JSON = str.maketrans({"\t": " ", "\x85": "é", "\u2028": "é", "\u2029": "é"})
+# Half a character to JSON, an error to libyaml.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -99,7 +100,7 @@ def as_yaml(text: str) -> str:
     """JSON with what YAML does not take replaced, character for character; other text as it is."""
     if text.lstrip()[:1] not in ("{", "["):
         return text
-    return _SURROGATE.sub(r"\\u003f", text.translate(_NOT_IN_JSON))
+    return _SURROGATE.sub(r"\\u00e9", text.translate(_NOT_IN_JSON))
 
 
 class _Builder:

@@ -260,7 +260,9 @@ def _check_answers(goals: Sequence[_Goal], answers: Mapping[Reference, Answer]) 
     what = f"{_count(failed)} not to be had"
     if all(answer.refused for answer in told.values()):
         raise Refused(what, why, "choose other images, or --platform, or --resolve index")
-    raise NotFound(what, why, "correct the names, or push what is missing")
+    locked = any(goal.digest and goal.key for goal in failed)
+    hint = "look their tags up anew with --update" if locked else "correct the names, or push them"
+    raise NotFound(what, why, hint)
 
 
 def _count(goals: Sequence[_Goal]) -> str:

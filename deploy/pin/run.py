@@ -51,7 +51,9 @@ def find(sources: Iterable[Source], rules: Rules) -> Found:
         try:
             fields, left = find_images(source.text, rules)
         except BadInput as error:
-            where = f"{source.path}:{error.what}" if error.what else str(source.path)
+            where = f"{source.path}:{error.what}".rstrip(":")
+            if error.hint:
+                raise BadInput(f"{where}: {error.why}", "", error.hint) from error
             raise BadInput(
                 f"{where}: not YAML",
                 error.why,

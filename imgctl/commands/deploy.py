@@ -18,7 +18,7 @@ from registry.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from deploy.apply import Applied, Patience
+    from deploy.apply import Applied, Patience, RolloutFailed
     from deploy.apply_kubectl import Kubectl
     from deploy.apply_status import Status
 
@@ -86,12 +86,17 @@ def command(
     )
     if output_format == "text":
         _print_applied(applied, dry_run)
-    statuses = {}
+    statuses: Mapping[str, Status] = {}
+    failure = None
     if wait and dry_run == "none":
         pinned = f"{workload.image.name}@{workload.image.digest}"
-        statuses = _follow(kubectl, applied, pinned, patience)
+        statuses, failure = _follow(kubectl, applied, pinned, patience)
     if output_format == "json":
         print_json(_json(used, applied, dry_run, statuses))
+    if failure is not None:
+        for line in failure.events:
+            click.echo(f"event: {line}", err=True)
+        raise failure
 
 
 def parse_duration(text: str) -> float:
@@ -104,17 +109,15 @@ def parse_duration(text: str) -> float:
 
 def _follow(
     kubectl: Kubectl, applied: Sequence[Applied], image: str, patience: Patience
-) -> dict[str, Status]:
+) -> tuple[Mapping[str, Status], RolloutFailed | None]:
     from deploy.apply import RolloutFailed, follow
     from imgctl.progress import progress
 
     try:
         with progress() as shown:
-            return follow(kubectl, applied, image, patience, shown)
+            return follow(kubectl, applied, image, patience, shown), None
     except RolloutFailed as error:
-        for line in error.events:
-            click.echo(f"event: {line}", err=True)
-        raise
+        return error.statuses, error
 
 
 def _print_applied(applied: Sequence[Applied], dry_run: str) -> None:

@@ -245,8 +245,11 @@ def _print_diff(done: Outcome) -> None:
 
     for change in done.changes:
         click.echo(diff(change), nl=False)
-    images, changed = len(done.plan.pins), sum(pin.changed for pin in done.plan.pins)
-    click.echo(f"{images} image field{'s' * (images != 1)}, {changed} to pin", err=True)
+    pins = done.plan.pins
+    changed, skipped = (sum(pin.changed for pin in pins), sum(pin.how == "skipped" for pin in pins))
+    left = f", {skipped} left alone" if skipped else ""
+    fields = f"{len(pins)} image field{'s' * (len(pins) != 1)}"
+    click.echo(f"{fields}, {changed} to pin{left}", err=True)
 
 
 def _json(done: Outcome) -> dict[str, Any]:

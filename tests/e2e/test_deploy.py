@@ -166,8 +166,9 @@ def test_a_job_that_fails_ends_the_wait_at_once(deploy: Any, manifest: Any) -> N
         listed("Event", []),
     )
     with serve(*discovery(), *entries) as server:
-        done = deploy(server)
+        done = deploy(server, "--format", "json")
     assert done.code == 1
+    assert json.loads(done.stdout)["applied"][0]["state"] == "failed"
     assert "job/mnist failed" in done.stderr
     assert "backoff limit" in done.stderr
 

@@ -98,8 +98,14 @@ def test_every_way_to_write_a_string_is_read(written: str, ends: str) -> None:
     assert images(in_pod(written).replace("\n", ends)) == ["a/b:1"]
 
 
-def test_a_byte_order_mark_is_counted() -> None:
+def test_byte_order_marks_before_the_text_are_counted() -> None:
     assert images("\ufeff" + in_pod("a/b:1")) == ["a/b:1"]
+    assert images("\ufeff\ufeff" + in_pod("a/b:1")) == ["a/b:1"]
+
+
+def test_a_byte_order_mark_between_files_put_together_is_refused() -> None:
+    with pytest.raises(BadInput, match="8:1; a byte order mark within the text"):
+        images(in_pod("a/b:1") + "---\n\ufeff" + in_pod("a/b:2"))
 
 
 def test_characters_outside_the_basic_plane_count_once() -> None:

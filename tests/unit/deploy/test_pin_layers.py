@@ -46,7 +46,7 @@ def pod(word: str, image: str) -> dict[str, Any]:
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, Callable[[str], Any]]:
     """The text of a file with a ConfigMap that holds a Pod, and what reads the file."""
-    word = draw(WORDS)
+    word = draw(WORDS.filter(lambda text: "\u2028" not in text))
     if draw(st.booleans()):
         inner = json.dumps(pod(word, IMAGE), ensure_ascii=draw(st.booleans()),
                            indent=draw(st.sampled_from([None, 2, "\t"])))  # fmt: skip
@@ -66,10 +66,7 @@ def test_only_the_image_in_the_string_changes(file: tuple[str, Callable[[str], A
     pins = [Pin(Place(Path("a"), field), f"{field.image}@{DIGEST}", "resolved") for field in found]
     after = load(edited(text, pins))
     before = load(text)
-    if notes:  # folded, or broken by a rare separator: told, and left to people
-        assert pins == []
-        assert after == before
-        return
+    assert notes == []
     assert [field.image for field in found] == [IMAGE]
     before["data"]["pod"] = before["data"]["pod"].replace(IMAGE, f"{IMAGE}@{DIGEST}")
     assert after == before
@@ -86,7 +83,7 @@ def test_a_string_is_read_as_yaml_reads_it_or_not_at_all(word: str, style: Any) 
     assert value.value == word
     layer = Layer(text).inner(value)
     if layer is None:
-        assert value.style == ">" or "\u2028" in word
+        assert "\u2028" in word
         return
     assert layer.text.rstrip("\n") == as_yaml(word).rstrip("\n")
     for position, character in enumerate(layer.text):

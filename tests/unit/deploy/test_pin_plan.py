@@ -129,6 +129,13 @@ def test_a_digest_that_is_not_there_is_an_error_with_its_place() -> None:
     assert "a.yaml:2 h.test/p/x@" in caught.value.why
 
 
+def test_a_locked_digest_that_is_gone_is_to_be_looked_up_anew() -> None:
+    gone = Answer(problem="h.test/p/app is not in its registry")
+    with pytest.raises(NotFound) as caught:
+        pinned("h.test/p/app:1", ask=Registry(app=gone))
+    assert "--update" in caught.value.hint
+
+
 def test_all_that_is_missing_is_told_at_once() -> None:
     gone = Answer(problem="no such tag")
     with pytest.raises(NotFound, match="2 images are not to be had"):

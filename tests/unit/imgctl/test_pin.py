@@ -237,6 +237,13 @@ def test_a_build_that_is_used_nowhere_is_warned_of(
     assert "is used nowhere: no field names mnist" in err
 
 
+def test_what_others_fill_in_is_counted(imgctl: Imgctl, pod: Callable[..., Path]) -> None:
+    pod("'{{ .Values.image }}'")
+    code, out, err = imgctl("pod.yaml")
+    assert (code, out) == (0, "")
+    assert "1 image field, 0 to pin, 1 left alone" in err
+
+
 def test_stdin_is_pinned_to_stdout(
     imgctl: Imgctl, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +282,7 @@ def test_rules_come_from_imgctl_yaml_too(imgctl: Imgctl, registry: str, folder: 
     [
         ("a: [1\n", "bad.yaml:2:1: not YAML"),
         ("a:\n\tb: 1\n", "bad.yaml:2:1: not YAML"),
+        (POD.format(image='"a\u2028b:1"'), "bad.yaml:5: the image 'a\\u2028b:1' is written"),
         (POD.format(image="No:t:Good"), "bad.yaml:5: 'No:t:Good' is not an image reference"),
     ],
 )
