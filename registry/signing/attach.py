@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from registry.errors import NotFound
+from registry.errors import NotFound, RegistryError
 from registry.oci import Descriptor, Document, canonical_json
 from registry.signing import bundle, tags
 from registry.signing.bundle import Bundle
@@ -23,6 +23,8 @@ from registry.workers import work
 
 BOTH: tuple[Form, ...] = ("bundle", "tag")
 """What every verifier finds: cosign 3 and Harbor 2.15 read bundles, older ones only tags."""
+
+_WRITES = 4
 
 Attached = dict[Statement, Descriptor]
 """The manifest that holds each statement."""
@@ -147,18 +149,38 @@ def _split(
 def _append(
     repository: Store, digest: str, kind: tags.Kind, added: Sequence[tuple[Descriptor, bytes]]
 ) -> Descriptor:
-    """Put more layers into the tagged manifest; those of other keys stay in it."""
+    """Put more layers into the tagged manifest; those of other keys stay in it.
+
+    Two that do so at once can lose a layer, so we look again after writing.
+    """
     tag = tags.tag_for(digest, kind)
-    try:
-        layers = repository.manifest(tag).layers
-    except NotFound:
-        layers = ()
-    made, config = tags.holder([*layers, *(layer for layer, _ in added)])
+    wanted = [layer for layer, _ in added]
     for layer, content in added:
         _push(repository, layer, content)
-    _push(repository, made.config, config)
-    repository.put_manifest(made, tag)
-    return made.descriptor
+    for _ in range(_WRITES):
+        found = _at(repository, tag)
+        layers = found.layers if found else ()
+        missing = [layer for layer in wanted if layer not in layers]
+        if found and not missing:
+            return found.descriptor
+        made, config = tags.holder([*layers, *missing])
+        _push(repository, made.config, config)
+        repository.put_manifest(made, tag)
+    found = _at(repository, tag)
+    if found and all(layer in found.layers for layer in wanted):
+        return found.descriptor
+    raise RegistryError(
+        f"cannot add to the tag {tag} in {repository}",
+        "others keep writing it",
+        "run the same command again",
+    )
+
+
+def _at(repository: Store, tag: str) -> Document | None:
+    try:
+        return repository.manifest(tag)
+    except NotFound:
+        return None
 
 
 def _push(repository: Store, descriptor: Descriptor, content: bytes) -> None:

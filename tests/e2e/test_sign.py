@@ -23,7 +23,7 @@ from registry.signing.keys import PrivateKey
 from registry.signing.statement import signature_of
 from registry.store import Store
 from registry.transfer import CopyOptions, copy
-from tests.e2e.conftest import Imgctl
+from tests.e2e.conftest import Imgctl, TokenRegistry
 from tests.e2e.support.cosign import PASSWORD, Cosign
 from tests.e2e.support.registries import RunningRegistry
 from tests.unit.registry.images import chunks_of
@@ -303,6 +303,28 @@ def test_a_key_service_signs_by_command(
 
 def _shell(command: str, folder: Path) -> None:
     subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+
+
+def test_signing_with_a_robot_account_behind_tokens(
+    cosign: Cosign,
+    base_image: RunningRegistry,
+    token_registry: TokenRegistry,
+    imgctl: Imgctl,
+    tmp_path: Path,
+) -> None:
+    registry = token_registry.registry
+    login = {"IMGCTL_USERNAME": registry.username, "IMGCTL_PASSWORD": registry.password, **KEY}
+    mirror = ("--base-mirror", base_image.host)
+    imgctl("build", "mnist", "--l4t", "r35.2.1", "--engine", "direct", *mirror).check()
+    imgctl("push", "mnist", "--registry", f"{registry.host}/signing", *mirror, env=login).check()
+    imgctl("sign", "mnist", "--key", "ours.key", env=login).check()
+    imgctl("attest", "mnist", "--key", "ours.key", env=login).check()
+    (tmp_path / "policy.yaml").write_text("require: [provenance, sbom]\n")
+    arguments = ("verify", "mnist", "--key", "ours.pub", "--policy", "policy.yaml")
+    imgctl(*arguments, env=login).check()
+    done = imgctl(*arguments)
+    assert done.code == 1
+    assert "imgctl login" in done.stderr
 
 
 def test_a_registry_that_is_gone_ends_with_1(cosign: Cosign, imgctl: Imgctl) -> None:

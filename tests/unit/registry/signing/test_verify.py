@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from registry.errors import CorruptContent, NotFound, Refused
-from registry.oci import OCI_INDEX, OCI_MANIFEST, Document, canonical_json
+from registry.layout import LayoutStore
+from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, canonical_json, sha256
 from registry.repository import Repository
 from registry.signing import tags
-from registry.signing.attach import attest, sign
+from registry.signing.attach import attach, attest, sign
 from registry.signing.bundle import BUNDLE, EMPTY, Bundle, referrer
 from registry.signing.claims import Form
 from registry.signing.dsse import IN_TOTO, Envelope
 from registry.signing.policy import Policy
 from registry.signing.statement import PROVENANCE, SPDX, Statement, signature_of
 from registry.signing.verify import verify
+from tests.unit.registry.images import chunks_of
+from tests.unit.registry.images import put_image as layout_image
 from tests.unit.registry.signing.support import Registries, empty, key, push, put_image, registries
 
 FORMS: tuple[Form, ...] = ("bundle", "tag")
@@ -89,6 +94,73 @@ def test_signing_twice_adds_nothing_and_two_keys_add_two(store: Repository) -> N
     found = verify(store, image.digest, [*KEYS, key("other").public])
     assert len(found.signatures) == 2 * len(FORMS)
     assert len(found.attestations) == len(FORMS)
+
+
+def test_what_was_attached_half_is_completed_by_the_same_again(store: Repository) -> None:
+    image = put_image(store)
+    statement = provenance(image.digest)
+    both = [signature_of(image.digest), statement]
+    attach(store, image, [statement], key(), forms=["tag"])
+    attach(store, image, both[:1], key(), forms=["bundle"])
+    held = attach(store, image, both, key())
+    assert attach(store, image, both, key()) == held
+    found = verify(store, image.digest, KEYS)
+    assert (len(found.signatures), len(found.attestations)) == (2, 2)
+
+
+def test_many_who_sign_at_once_lose_no_bundle(both: Registries) -> None:
+    """Where the registry lists referrers itself; tags and fall-back lists have no such promise."""
+    store = empty(both)
+    image = put_image(store)
+    names = [f"key {number}" for number in range(4)]
+    threads = [
+        Thread(target=sign, args=(store, image, key(name)), kwargs={"forms": ["bundle"]})
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in names:
+        assert verify(store, image.digest, [key(name).public]).signatures
+
+
+class Contested(LayoutStore):
+    """A store where someone else writes each tag of signatures right after we first did."""
+
+    theirs: Document
+
+    def put_manifest(self, document: Document, reference: str | None = None) -> None:
+        super().put_manifest(document, reference)
+        if reference and reference.endswith(".sig") and not hasattr(self, "theirs"):
+            payload = tags.simple_payload("theirs", "sha256:" + "1" * 64)
+            layer = tags.signature_layer(payload, key("other").sign(payload))
+            self.theirs, config = tags.holder([layer])
+            for content in (payload, config):
+                found = Descriptor("", sha256(content), len(content))
+                self.push_blob(found, chunks_of(content))
+            super().put_manifest(self.theirs, reference)
+
+
+def test_a_signature_that_someone_else_wrote_over_is_added_again(tmp_path: Path) -> None:
+    LayoutStore.create(tmp_path / "layout")
+    layout = Contested(tmp_path / "layout")
+    image = layout_image(layout, "1.0.0")
+    sign(layout, image, key(), forms=["tag"])
+    held = layout.manifest(tags.tag_for(image.digest, "sig"))
+    assert held.layers[:1] == layout.theirs.layers
+    assert len(held.layers) == 2
+    assert verify(layout, image.digest, KEYS).signatures
+
+
+def test_a_layout_on_disk_is_signed_and_verified_like_a_registry(tmp_path: Path) -> None:
+    layout = LayoutStore.create(tmp_path / "layout")
+    image = layout_image(layout, "1.0.0")
+    attach(layout, image, [signature_of(image.digest), provenance(image.digest)], key())
+    found = verify(layout, image.digest, KEYS, Policy(require=("provenance",)))
+    assert (len(found.signatures), len(found.attestations)) == (2, 2)
+    with pytest.raises(Refused):
+        verify(layout, image.digest, [key("other").public])
 
 
 def test_an_index_is_signed_as_it_is(store: Repository) -> None:
