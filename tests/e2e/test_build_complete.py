@@ -14,6 +14,7 @@ import yaml
 
 from tests.e2e.conftest import Imgctl
 from tests.e2e.support import bases
+from tests.e2e.support.engines import classic_engine
 from tests.e2e.support.images import TAG, Layout, built, write_image
 from tests.e2e.support.processes import tool
 from tests.e2e.support.registries import RunningRegistry
@@ -51,9 +52,10 @@ def write_app(folder: Path) -> None:
     write_image(folder, "app", {"hello.py": HELLO}, command=["python3", "/opt/app/hello.py"])
 
 
-def run(name: str) -> str:
-    """What the image's own command prints, under emulation."""
-    return call("docker", "run", "--rm", "--network=host", "--platform=linux/arm64", name)
+def run(name: str, host: str = "") -> str:
+    """What the image's own command prints, under emulation. host: of another engine."""
+    docker = ["docker", *(["--host", host] if host else []), "run", "--rm", "--network=host"]
+    return call(*docker, "--platform=linux/arm64", name)
 
 
 @pytest.mark.parametrize("engine_name", ["direct", "buildx"])
@@ -143,6 +145,22 @@ def test_the_second_image_on_a_base_is_loaded_without_the_base(
     imgctl(*arguments).check()
     assert base.bytes_sent - read < 20_000
     assert run(loaded) == "hello again from aarch64\n"
+
+
+def test_an_engine_with_the_classic_image_store_gets_the_image_too(
+    base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_app(tmp_path)
+    with classic_engine() as host:
+        arguments = (*APP, "--base-mirror", base.host, "--load")
+        # Such an engine cannot write layouts, so auto builds without it.
+        assert "built by direct" in imgctl(*arguments, env={"DOCKER_HOST": host}).check().stdout
+        assert run(f"app:{TAG}", host) == "hello from aarch64\n"
+        read = base.bytes_sent
+        (tmp_path / "images" / "app" / "hello.py").write_bytes(HELLO.replace(b"hello", b"again"))
+        imgctl(*arguments, env={"DOCKER_HOST": host}).check()
+        assert base.bytes_sent - read < 20_000
+        assert run(f"app:{TAG}", host) == "again from aarch64\n"
 
 
 def test_a_base_that_breaks_on_the_way_to_docker_is_an_error_and_no_image(
