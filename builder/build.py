@@ -166,7 +166,8 @@ def _bake(
             number: Item(plans[number], place.layout, place.scratch)
             for number, place in made.items()
         }
-        for number, built in bake(items, workshop.settings.buildx, workshop.progress).items():
+        options, builder = workshop.settings.buildx, workshop.builder()
+        for number, built in bake(items, options, builder, workshop.progress).items():
             try:
                 results[number] = _publish(workshop, plans[number], made[number], built, began)
             except ImgctlError as error:

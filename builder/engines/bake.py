@@ -14,6 +14,7 @@ from builder.engines.buildlog import BuildLog
 from builder.engines.buildx import BuildxOptions, Prepared, finish, output, prepare
 from builder.engines.child import run_child
 from builder.engines.image import BuiltImage
+from builder.engines.select import Builder
 from builder.plan import BuildPlan
 from registry.errors import ImgctlError
 from registry.progress import Progress
@@ -29,7 +30,7 @@ class Item:
 
 
 def bake(
-    items: Mapping[int, Item], options: BuildxOptions, progress: Progress
+    items: Mapping[int, Item], options: BuildxOptions, builder: Builder, progress: Progress
 ) -> dict[int, BuiltImage]:
     """Build the plans in one run of BuildKit; returns those that came out whole.
 
@@ -49,7 +50,7 @@ def bake(
     file.write_text(json.dumps(value), encoding="utf-8")
     log = BuildLog(progress)
     try:
-        run_child(command(file, options), options.environment, log.feed)
+        run_child(command(file, options, builder), environment(options), log.feed)
     finally:
         log.close()
     seconds = time.monotonic() - began
@@ -70,15 +71,27 @@ def _prepare(items: Mapping[int, Item]) -> dict[int, Prepared]:
     return prepared
 
 
-def command(file: Path, options: BuildxOptions) -> list[str]:
+def command(file: Path, options: BuildxOptions, builder: Builder) -> list[str]:
     """The bake command line; what differs between targets is in the file."""
     words = ["docker", "buildx", "bake", f"--file={file}", "--progress=rawjson"]
     if options.builder:
         words += ["--builder", options.builder]
     if options.no_cache:
         words.append("--no-cache")
-    # Everything bake may read or write beyond its own folder is ours, made for this run.
-    return [*words, "--allow=fs=*", "--allow=network.host"]
+    # Before 0.17 bake has no such option, and asks for no such permission.
+    if options.network == "host" and builder.number >= (0, 17):
+        words.append("--allow=network.host")
+    return words
+
+
+def environment(options: BuildxOptions) -> dict[str, str]:
+    """The child's environment. Everything bake reads or writes is ours, made for this run."""
+    return {
+        **options.environment,
+        "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+        "BUILDX_METADATA_PROVENANCE": "disabled",
+        "DOCKER_CLI_HINTS": "false",
+    }
 
 
 def target(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Builder:
     why: str = ""
     hint: str = ""
 
+    @property
+    def number(self) -> tuple[int, ...]:
+        """buildx's version to compare; taken for a new one when it did not say."""
+        return _number(self.version) if self.version else (99,)
+
     def runs(self, platform: Platform) -> bool:
         """Whether RUN steps for a platform can be run, natively or emulated."""
         return any(item.matches(platform) for item in self.platforms)
@@ -47,10 +52,9 @@ def inspect_builder(name: str, environment: Mapping[str, str]) -> Builder:
     if status != 0:
         hint = "install the package docker-buildx (docker-buildx-plugin)"
         return Builder(name, why="docker has no buildx plugin", hint=hint)
-    version = re.search(r"v?(\d+)\.(\d+)\.(\d+)", text)
-    number = (int(version[1]), int(version[2])) if version else _OLDEST
+    version = re.search(r"\d+\.\d+\.\d+", text)
     shown = version[0] if version else ""
-    if number < _OLDEST:
+    if version and _number(shown) < _OLDEST:
         hint = "install buildx 0.13 or later"
         return Builder(name, version=shown, why=f"buildx {shown} is too old", hint=hint)
     status, text = ask(["docker", "buildx", "inspect", *([name] if name else [])], environment)
@@ -107,6 +111,10 @@ def choose_engine(wanted: Wanted, builder: Builder | None, only_buildx: str | No
     raise ImgctlError(
         "this build needs buildx, which is not usable here", why, builder.hint if builder else ""
     )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _field(text: str, name: str) -> str:

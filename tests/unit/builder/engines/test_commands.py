@@ -10,12 +10,14 @@ import pytest
 from builder.engines.bake import command as bake_command
 from builder.engines.bake import target
 from builder.engines.buildx import BuildxOptions, command, environment, prepare
+from builder.engines.select import Builder
 from builder.engines.stub import write_stub
 from builder.plan import BuildPlan
 from registry.errors import BadInput, Refused
 from registry.layout import LayoutStore
 from tests.unit.builder import plans
 
+NEW = Builder("", version="0.29.1")
 OPTIONS = BuildxOptions({"PATH": "/bin", "HOME": "/root"})
 
 
@@ -125,6 +127,19 @@ def test_a_bake_target_says_what_the_command_line_says(tmp_path: Path) -> None:
     assert value["network"] == "host"
     assert value["cache-to"] == ["type=inline"]
     assert "cache-from" not in value
-    words = bake_command(tmp_path / "bake.json", BuildxOptions({}, "farm", "", True))
+    words = bake_command(tmp_path / "bake.json", BuildxOptions({}, "farm", "", True), NEW)
     assert "s3cret" not in " ".join(words)
     assert {"--builder", "farm", "--no-cache"} < set(words)
+
+
+@pytest.mark.parametrize(
+    ("network", "version", "allowed"),
+    [("host", "0.29.1", True), ("host", "0.17.0", True), ("host", "0.13.1", False),
+     ("host", "", True), ("", "0.29.1", False)],
+)  # fmt: skip
+def test_bake_is_allowed_the_hosts_network_where_it_asks(
+    tmp_path: Path, network: str, version: str, allowed: bool
+) -> None:
+    builder = Builder("", version=version)
+    words = bake_command(tmp_path / "bake.json", BuildxOptions({}, network=network), builder)
+    assert ("--allow=network.host" in words) == allowed
