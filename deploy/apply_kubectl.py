@@ -51,6 +51,10 @@ class ObjectMissing(ImgctlError):
     """The API server has no such object, or namespace to put it into."""
 
 
+def unheard(line: str) -> None:
+    """Nobody listens to warnings."""
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """Where kubectl is and which cluster it speaks to.
@@ -66,7 +70,7 @@ class Kubectl:
     namespace: str = ""
     request_timeout: float = 30.0
     binary: str = "kubectl"
-    warn: Callable[[str], object] = str
+    warn: Callable[[str], None] = unheard
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl prints for these arguments.

@@ -16,6 +16,7 @@ from registry.errors import BadInput
 
 if TYPE_CHECKING:
     from deploy.pin.check import Problem
+    from deploy.pin.files import Source
     from deploy.pin.plan import Ask, Replacement, Wishes
     from deploy.pin.resolve import Answer
     from deploy.pin.run import Found, LockFile, Outcome
@@ -99,7 +100,7 @@ def command(
     done = _outcome(found, lock, flags, registry)
     _warn_unused(done.plan.unused)
     if STDIN in files:
-        return _to_stdout(found, done, flags)
+        return _to_stdout(found, done)
     if output_format == "json":
         print_json(_json(done))
     else:
@@ -116,7 +117,7 @@ def command(
     return 0
 
 
-def _sources(files: Sequence[Path], flags: _Flags) -> Any:
+def _sources(files: Sequence[Path], flags: _Flags) -> list[Source]:
     from deploy.pin.files import Source, read_source, yaml_files
 
     if STDIN in files:
@@ -230,7 +231,7 @@ def _warn_unused(unused: Sequence[Replacement]) -> None:
         click.echo(f"warning: {item.image} is used nowhere: no field names {item.name}", err=True)
 
 
-def _to_stdout(found: Found, done: Outcome, flags: _Flags) -> int:
+def _to_stdout(found: Found, done: Outcome) -> int:
     text = found.sources[STDIN].text
     for change in done.changes:
         if change.path == STDIN:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -242,6 +246,35 @@ def test_what_the_cluster_refuses_is_said_in_one_error(
     assert done.stdout == ""
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_the_wait_and_says_that_it_can_be_run_again(
+    manifest: Any, tmp_path: Path
+) -> None:
+    wanted = manifest()
+    waiting = got(with_status(wanted, active=1))
+    with serve(*discovery(), applied(wanted), waiting, listed("Pod", [])) as server:
+        config = write_kubeconfig(tmp_path / "kubeconfig", server.host)
+        command = [str(Path(sys.executable).parent / "imgctl"), "deploy", IMAGE, "--offline",
+                   "--kubeconfig", str(config)]  # fmt: skip
+        child = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with child:
+            assert child.stderr is not None
+            for line in child.stderr:
+                if "its pod is not ready" in line:
+                    child.send_signal(signal.SIGINT)
+                    break
+            _, rest = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "run the same command again" in rest
+    assert "Traceback" not in rest
 
 
 def test_a_cluster_that_does_not_answer(deploy: Any) -> None:
