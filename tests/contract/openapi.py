@@ -84,18 +84,23 @@ class OpenApi:
         for name in response.get("headers", {}):
             if name in ("Location", "X-Total-Count") and name.lower() not in exchange.reply_headers:
                 problems.append(f"no {name} header")
-        kind = exchange.reply_headers.get("content-type", "")
-        schema = response.get("schema")
-        if exchange.method == "HEAD" or not exchange.reply:
-            if schema and exchange.method != "HEAD":
-                problems.append("no body")
-        elif schema is None:
-            problems.append(f"a body where none is declared: {exchange.reply[:80]!r}")
-        elif "json" in kind:
-            problems += self._mismatches(schema, json.loads(exchange.reply))
-        elif self._resolve(schema).get("type") != "string":
-            problems.append(f"{kind} instead of JSON")
+        problems += self._reply_body_problems(exchange, response.get("schema"))
         return [f"{exchange}: {problem}" for problem in problems]
+
+    def _reply_body_problems(self, exchange: Exchange, schema: dict[str, Any] | None) -> list[str]:
+        if exchange.method == "HEAD":
+            return []
+        if exchange.status >= 400 and exchange.reply:
+            schema = {"$ref": "#/definitions/Errors"}  # all errors have one form
+        if not exchange.reply:
+            return ["no body"] if schema and exchange.status < 400 else []
+        if schema is None:
+            return [f"a body where none is declared: {exchange.reply[:80]!r}"]
+        if self._resolve(schema).get("type") == "string":
+            return []  # plain text, or JSON that the file says nothing of
+        if "json" not in exchange.reply_headers.get("content-type", ""):
+            return [f"not JSON: {exchange.reply[:80]!r}"]
+        return self._mismatches(schema, json.loads(exchange.reply))
 
     @cached_property
     def _templates(self) -> list[tuple[re.Pattern[str], str, dict[str, Any]]]:

@@ -46,8 +46,10 @@ class HarborDouble:
 
     storage: the registry behind it; one in memory when None. password: the administrator's; made
     up when empty. version: which Harbor to be. token_lifetime: seconds. behind_nginx: decode
-    paths once more, as the proxy in front of every Harbor does. state: all that it knows, to be
-    looked at and set up from outside while nothing is being asked.
+    paths once more, as the proxy in front of every Harbor does.
+
+    state: all that it knows, to be looked at and set up from outside while nothing is being asked.
+    routes: what of the API it answers: method, path, handler.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class HarborDouble:
         self._storage = storage or MemoryRegistry()
         self._front = FrontDoor(self.state, self._storage)
         self._behind_nginx = behind_nginx
-        self._routes = [(method, _pattern(path), handler) for method, path, handler in _ROUTES]
+        self.routes = _ROUTES
+        self._patterns = [(method, _pattern(path), handler) for method, path, handler in _ROUTES]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -100,7 +103,7 @@ class HarborDouble:
         if self._behind_nginx:
             raw = unquote(raw)
         path, known = raw.removeprefix(ROOT), False
-        for method, pattern, handler in self._routes:
+        for method, pattern, handler in self._patterns:
             match = pattern.fullmatch(path)
             if match is None:
                 continue
