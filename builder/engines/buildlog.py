@@ -11,6 +11,7 @@ import json
 import re
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from builder.emulators import INSTALL, OTHER_RELEASES, PINNED
@@ -20,6 +21,7 @@ from registry.progress import Progress
 _PLACE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)$", re.MULTILINE)
 _STEP_NUMBER = re.compile(r"^\[[^\]]*\] ")
 _KEPT_LINES = 15
+_WORTH_A_LINE = 2.0  # seconds of a step
 _LARGE = 1 << 20  # bytes of a transfer worth a bar of its own
 
 
@@ -90,7 +92,7 @@ class BuildLog:
                 self._progress.start(key, name)
         elif key in self._open:
             self._open.discard(key)
-            self._progress.finish(key, "cached" if vertex.get("cached") else "")
+            self._progress.finish(key, _how_it_ended(vertex))
         error = str(vertex.get("error") or "")
         # Steps that were cancelled because another failed are not the cause.
         if error and "context canceled" not in error and self.failed is None:
@@ -135,6 +137,18 @@ def explain(log: BuildLog, status: int) -> ImgctlError:
         why = f"{_where(log, said)}: {tail}" if tail else _where(log, said)
         return ImgctlError(f"a step of the build failed: {failed.name[:120]}", why)
     return ImgctlError("buildx could not build the image", said or f"exit status {status}")
+
+
+def _how_it_ended(vertex: dict[str, Any]) -> str:
+    """`cached`, or how long the step took; empty for one that nobody had to wait for."""
+    if vertex.get("cached"):
+        return "cached"
+    try:
+        began = datetime.fromisoformat(vertex["started"])
+        seconds = (datetime.fromisoformat(vertex["completed"]) - began).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return f"{seconds:.0f} s" if seconds >= _WORTH_A_LINE else ""
 
 
 def _where(log: BuildLog, said: str) -> str:

@@ -152,3 +152,31 @@ def test_a_complete_layout_holds_the_bases_layers_too(
     assert call(*arguments, "--full")[0] == 0
     assert len(list(blobs.iterdir())) == 4
     assert json.loads((blobs.parents[1] / "build.json").read_text())["sparse"] is False
+
+
+WITHOUT_ARM64 = """\
+#!/bin/sh
+case "$*" in
+  "buildx version") echo "github.com/docker/buildx v0.29.1" ;;
+  *) printf 'Name: pc\\nDriver: docker\\nPlatforms: linux/amd64\\n'
+     echo ' org.mobyproject.buildkit.worker.snapshotter: overlayfs' ;;
+esac
+"""
+
+
+def test_a_builder_without_emulation_is_told_before_anything_is_built(
+    call: Call, mirror: str, tmp_path: Path
+) -> None:
+    docker = tmp_path / "empty" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(WITHOUT_ARM64)
+    docker.chmod(0o755)
+    (tmp_path / "dockerfiles").mkdir()
+    (tmp_path / "dockerfiles" / "l4t-pytorch.Dockerfile.j2").write_text(
+        "FROM {{ base.reference }}\nRUN make\n"
+    )
+    code, out, err = call("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror)
+    assert (code, out) == (1, "")
+    assert "the builder pc cannot run steps for linux/arm64" in err
+    assert "install emulation" in err
+    assert not (tmp_path / "dist").exists()

@@ -72,6 +72,23 @@ def test_steps_and_large_transfers_are_shown_and_housekeeping_is_not() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("completed", "note"),
+    [
+        ("2024-05-01T10:01:05.5Z", "finish 65 s"),
+        ("2024-05-01T10:00:01.999999999Z", "finish"),
+        ("soon", "finish"),
+    ],
+)
+def test_a_step_worth_waiting_for_says_how_long_it_took(completed: str, note: str) -> None:
+    progress = Noted()
+    log = BuildLog(progress)
+    began = "2024-05-01T10:00:00.123456789Z"
+    log.feed(vertex("[1/2] RUN make", started=began))
+    log.feed(vertex("[1/2] RUN make", started=began, completed=completed))
+    assert progress.events == ["start [1/2] RUN make", note]
+
+
 def test_what_was_open_when_buildx_ended_is_closed() -> None:
     progress = Noted()
     log = BuildLog(progress)
