@@ -92,8 +92,8 @@ class HarborApi:
         if answer.status != 200:
             raise self._session.error(call, answer)
 
-    def get(self, path: str, doing: str, query: Query | None = None) -> Any:
-        """The JSON at a path of the API.
+    def get(self, path: str, doing: str, query: Query | None = None) -> dict[str, Any]:
+        """The JSON object at a path of the API.
 
         doing: the end of "cannot …" should it fail. Raises NotFound, Unauthorized and their kin.
         """
@@ -101,9 +101,9 @@ class HarborApi:
         answer = self._session.call(call)
         if answer.status != 200:
             raise self._error(call, answer)
-        return answer.json()
+        return as_object(answer.json(), doing)
 
-    def find(self, path: str, doing: str, query: Query | None = None) -> Any | None:
+    def find(self, path: str, doing: str, query: Query | None = None) -> dict[str, Any] | None:
         """As get; None when Harbor says that it, or its project, does not exist."""
         call = self._call("GET", path, doing, query)
         answer = self._session.call(call)
@@ -111,7 +111,7 @@ class HarborApi:
             return None
         if answer.status != 200:
             raise self._error(call, answer)
-        return answer.json()
+        return as_object(answer.json(), doing)
 
     def exists(self, path: str, doing: str, query: Query | None = None) -> bool:
         """Whether a HEAD finds something (200) or not (404)."""
@@ -137,7 +137,7 @@ class HarborApi:
             items = answer.json() or []
             if not isinstance(items, list):
                 raise CorruptContent(f"{self.host} did not send a list", call.doing)
-            yield from items
+            yield from (as_object(item, doing) for item in items)
             seen += len(items)
             total = answer.headers.get("x-total-count", "")
             if len(items) < PAGE_SIZE or (total.isdigit() and seen >= int(total)):
@@ -208,6 +208,15 @@ class HarborApi:
             # As a GET: a HEAD would be asked again in full, and what Harbor takes differs there.
             return self._session.error(replace(call, method="GET"), answer)
         return problem(answer, call.doing, self.user)
+
+
+def as_object(value: Any, doing: str) -> dict[str, Any]:
+    """The value, if it is a JSON object; raises CorruptContent otherwise."""
+    if not isinstance(value, dict):
+        raise CorruptContent(
+            f"cannot {doing}: the answer is not what Harbor sends", repr(value)[:120]
+        )
+    return value
 
 
 def created_id(answer: Answer) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import BadInput
+from registry.errors import BadInput, Unauthorized
 from registry.harbor.api import HarborApi, Query
 from registry.harbor.paths import project_path
 from registry.harbor.version import SBOM
@@ -98,8 +98,15 @@ def exists(api: HarborApi, name: str) -> bool:
 
     Raises Unauthorized without one.
     """
-    query = {"project_name": name}
-    return api.exists("/projects", f"look for project {name} on {api.host}", query)
+    doing = f"look for project {name} on {api.host}"
+    try:
+        return api.exists("/projects", doing, {"project_name": name})
+    except Unauthorized:
+        if not api.user:
+            raise
+    # The CLI secret of somebody who logs in by OIDC is good for a GET here, but not for a HEAD.
+    api.check_login()
+    return any(item.get("name") == name for item in api.pages("/projects", doing, {"name": name}))
 
 
 def find(api: HarborApi, name: str) -> Project | None:

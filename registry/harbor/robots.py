@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from registry.harbor.api import HarborApi, Query
+from registry.harbor.api import HarborApi, Query, as_object
 from registry.harbor.projects import Project
 
 FOREVER = -1  # days
@@ -165,7 +165,7 @@ def create(
         "permissions": [permission],
     }
     doing = f"make robot account {name} of project {project} on {api.host}"
-    value = api.change("POST", "/robots", doing, body).json()
+    value = as_object(api.change("POST", "/robots", doing, body).json(), doing)
     return NewRobot(
         int(value["id"]), str(value["name"]), str(value["secret"]), int(value["expires_at"])
     )
@@ -182,8 +182,9 @@ def rotate(api: HarborApi, robot: Robot, *, days: int | None = None) -> NewRobot
     if days is not None:
         change(api, robot.lasting(days, time.time()))
     doing = f"give robot account {robot.name} on {api.host} a new secret"
-    value = api.change("PATCH", f"/robots/{robot.id}", doing, {"secret": ""}).json()
-    found = Robot.from_json(api.get(f"/robots/{robot.id}", doing))
+    path = f"/robots/{robot.id}"
+    value = as_object(api.change("PATCH", path, doing, {"secret": ""}).json(), doing)
+    found = Robot.from_json(api.get(path, doing))
     return NewRobot(robot.id, robot.name, str(value["secret"]), found.expires_at)
 
 

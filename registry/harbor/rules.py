@@ -131,8 +131,7 @@ def retention(api: HarborApi, project: Project) -> dict[str, Any] | None:
     if not number:
         return None
     doing = f"look at what project {project.name} on {api.host} keeps"
-    value = api.find(f"/retentions/{number}", doing)
-    return value if isinstance(value, dict) else None
+    return api.find(f"/retentions/{number}", doing)
 
 
 def set_retention(api: HarborApi, project: Project, wish: Retention) -> int:

@@ -128,6 +128,18 @@ def test_a_list_that_is_none() -> None:
     assert isinstance(failure(lambda api: projects.repositories(api, "p"), odd), CorruptContent)
 
 
+@pytest.mark.parametrize("junk", [["p"], "p", 1, None])
+def test_answers_that_are_not_what_harbor_sends(junk: object) -> None:
+    for odd, work in (
+        (reply("GET", "/projects/p", junk), lambda api: projects.get(api, "p")),
+        (
+            reply("GET", "/projects/p/repositories", [junk]),
+            lambda api: projects.repositories(api, "p"),
+        ),
+    ):
+        assert isinstance(failure(work, odd), RegistryError)
+
+
 def test_a_change_is_not_made_twice_when_the_connection_breaks() -> None:
     broken = Entry("POST", f"{ROOT}/robots", drop=True)
     with harbor(broken) as (api, server):
@@ -161,6 +173,14 @@ def test_a_wrong_password_is_told_from_a_missing_permission() -> None:
     error = failure(lambda api: projects.exists(api, "p"), asked, wrong)
     assert isinstance(error, Unauthorized)
     assert "does not accept the user name and password of 'robot$ci'" in error.what
+
+
+def test_a_user_of_single_sign_on_may_ask_only_by_get() -> None:
+    asked = refusal("HEAD", "/projects", 401, "UNAUTHORIZED", "unauthorized")
+    listed = reply("GET", "/projects", [{"name": "p2"}, {"name": "p"}])
+    for name, there in (("p", True), ("q", False)):
+        with harbor(asked, Entry("GET", "/v2/"), listed) as (api, _):
+            assert projects.exists(api, name) is there
 
 
 def test_who_has_no_login_is_told_to_log_in() -> None:
