@@ -7,7 +7,7 @@ only one. So a release that was interrupted can simply sign again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from registry.errors import NotFound, RegistryError
@@ -25,6 +25,7 @@ BOTH: tuple[Form, ...] = ("bundle", "tag")
 """What every verifier finds: cosign 3 and Harbor 2.15 read bundles, older ones only tags."""
 
 _WRITES = 4
+_AT_ONCE = 4
 
 Attached = dict[Statement, Descriptor]
 """The manifest that holds each statement."""
@@ -92,16 +93,25 @@ def _bundles(
     only = statements[0].predicate_type if len(statements) == 1 else ""
     claims, _ = bundle_claims(repository, document.digest, only)
     attached, missing = _split(claims, statements, signer)
-    for number, statement in enumerate(missing):
-        envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
-        raw = Bundle(envelope, signer.public.hint).raw()
-        made = bundle.referrer(document.descriptor, raw, statement.predicate_type)
-        if number == 0 and not repository.blob_exists(made.config.digest):
-            _push(repository, made.config, bundle.EMPTY)
-        _push(repository, made.layers[0], raw)
-        repository.put_manifest(made)
-        attached[statement] = made.descriptor
+    contents = {item: _bundle(item, signer) for item in missing}
+    made = {
+        item: bundle.referrer(document.descriptor, raw, item.predicate_type)
+        for item, raw in contents.items()
+    }
+    blobs = {made[item].layers[0]: raw for item, raw in contents.items()}
+    empty = next((manifest.config for manifest in made.values()), None)
+    if empty is not None and not repository.blob_exists(empty.digest):
+        blobs[empty] = bundle.EMPTY
+    _push_all(repository, blobs)
+    for statement, manifest in made.items():
+        repository.put_manifest(manifest)
+        attached[statement] = manifest.descriptor
     return attached
+
+
+def _bundle(statement: Statement, signer: Signer) -> bytes:
+    envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
+    return Bundle(envelope, signer.public.hint).raw()
 
 
 def _signatures(
@@ -112,7 +122,7 @@ def _signatures(
     if missing:
         payload = tags.simple_payload(str(repository), document.digest)
         layer = tags.signature_layer(payload, signer.sign(payload))
-        holder = _append(repository, document.digest, "sig", [(layer, payload)])
+        holder = _append(repository, document.digest, "sig", {layer: payload})
         attached |= dict.fromkeys(missing, holder)
     return attached
 
@@ -123,11 +133,11 @@ def _attestations(
     claims, _ = tag_claims(repository, document.digest, "att")
     attached, missing = _split(claims, statements, signer)
     if missing:
-        added = []
+        added = {}
         for statement in missing:
             envelope = Envelope.signed(statement.payload(), IN_TOTO, signer)
             raw = canonical_json(envelope.to_json())
-            added.append((tags.attestation_layer(raw, statement.predicate_type), raw))
+            added[tags.attestation_layer(raw, statement.predicate_type)] = raw
         holder = _append(repository, document.digest, "att", added)
         attached |= dict.fromkeys(missing, holder)
     return attached
@@ -147,27 +157,25 @@ def _split(
 
 
 def _append(
-    repository: Store, digest: str, kind: tags.Kind, added: Sequence[tuple[Descriptor, bytes]]
+    repository: Store, digest: str, kind: tags.Kind, added: Mapping[Descriptor, bytes]
 ) -> Descriptor:
     """Put more layers into the tagged manifest; those of other keys stay in it.
 
     Two that do so at once can lose a layer, so we look again after writing.
     """
     tag = tags.tag_for(digest, kind)
-    wanted = [layer for layer, _ in added]
-    for layer, content in added:
-        _push(repository, layer, content)
+    _push_all(repository, added)
     for _ in range(_WRITES):
         found = _at(repository, tag)
         layers = found.layers if found else ()
-        missing = [layer for layer in wanted if layer not in layers]
+        missing = [layer for layer in added if layer not in layers]
         if found and not missing:
             return found.descriptor
         made, config = tags.holder([*layers, *missing])
-        _push(repository, made.config, config)
+        _push_all(repository, {made.config: config})
         repository.put_manifest(made, tag)
     found = _at(repository, tag)
-    if found and all(layer in found.layers for layer in wanted):
+    if found and all(layer in found.layers for layer in added):
         return found.descriptor
     raise RegistryError(
         f"cannot add to the tag {tag} in {repository}",
@@ -183,9 +191,14 @@ def _at(repository: Store, tag: str) -> Document | None:
         return None
 
 
-def _push(repository: Store, descriptor: Descriptor, content: bytes) -> None:
-    @contextmanager
-    def chunks() -> Iterator[Iterator[bytes]]:
-        yield iter((content,))
+def _push_all(repository: Store, blobs: Mapping[Descriptor, bytes]) -> None:
+    """Send small blobs, several at once."""
 
-    repository.push_blob(descriptor, chunks)
+    def push(descriptor: Descriptor) -> None:
+        @contextmanager
+        def chunks() -> Iterator[Iterator[bytes]]:
+            yield iter((blobs[descriptor],))
+
+        repository.push_blob(descriptor, chunks)
+
+    work(push, blobs, _AT_ONCE, threading.Event())
