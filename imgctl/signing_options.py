@@ -27,7 +27,6 @@ Command = Callable[..., Any]
 # The second is cosign's, so that what is set up for it serves here too.
 PASSWORD_VARIABLES = ("IMGCTL_KEY_PASSWORD", "COSIGN_PASSWORD")
 _IN_ENVIRONMENT = "env://"
-_VARIABLE = ParameterSource.ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ def trust_options(function: Command) -> Command:
         **kwargs: Any,
     ) -> Any:
         source = click.get_current_context().get_parameter_source("trusted_keys")
-        # A variable that names a key says whom to trust, not that everything must be signed.
-        asked = require_signature or policy_file or (trusted_keys and source is not _VARIABLE)
+        # A variable or a setting says whom to trust, not that everything must be signed.
+        asked = require_signature or policy_file or source is ParameterSource.COMMANDLINE
         trust = TrustFlags(trusted_keys, policy_file) if asked else None
         return function(*args, trust=trust, **kwargs)
 

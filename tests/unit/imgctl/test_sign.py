@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +16,7 @@ import pytest
 
 from registry.layout import LayoutStore
 from registry.oci import DOCKER_MANIFEST, OCI_LAYER_GZIP
+from registry.signing.keys import PrivateKey
 from tests.unit.imgctl.records import TAG, Call, build_record, push_record, put, registry_with
 
 REPOSITORY = "algorithms/mnist"
@@ -183,15 +190,20 @@ def test_bad_input_ends_with_2_and_one_clear_error(
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("asked", [("--require-signature",), ("--key", "ours.pub")])
 def test_manifests_only_of_a_signed_image(
-    call: Call, image: str, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+    call: Call,
+    image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("IMGCTL_PUBLIC_KEY", "ours.pub")
+    (tmp_path / "imgctl.yaml").write_text("sign:\n  key: ours.key\n")
     for name in ("mnist", image):
         assert call("manifests", name)[0] == 0
         code, out, err = call("manifests", name, *asked)
         assert (code, out) == (3, "")
         assert "is not signed" in err
-    call("sign", "mnist", "--key", "ours.key")
+    call("sign", "mnist")
     for name in ("mnist", image):
         code, out, _ = call("manifests", name, *asked)
         assert code == 0
@@ -243,3 +255,50 @@ def test_nobody_to_ask_for_a_password_is_bad_input(
     code, _, err = call("sign", "--generate-key", "x")
     assert code == 2
     assert "set IMGCTL_KEY_PASSWORD or COSIGN_PASSWORD" in err
+
+
+def at_a_terminal(folder: Path, arguments: list[str], answers: list[bytes]) -> tuple[int, str]:
+    """Run the program at a terminal of its own, answering each `Password…:` in turn."""
+    ours, theirs = pty.openpty()
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ("IMGCTL_KEY_PASSWORD", "COSIGN_PASSWORD")}  # fmt: skip
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-m", "imgctl", *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, start_new_session=True,
+        env={**environment, "PYTHONPATH": str(root)},
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while chunk := _read(ours):
+            seen += chunk
+            if answers and seen.rstrip().endswith(b":"):
+                os.write(ours, answers.pop(0) + b"\n")
+        code = process.wait(20)
+    os.close(ours)
+    return code, seen.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        # That is how Linux says that nobody holds the other end any more.
+        return b""
+
+
+def test_a_person_is_asked_for_the_password_and_it_is_not_shown(tmp_path: Path) -> None:
+    secret = b"typed s3cret"
+    code, seen = at_a_terminal(tmp_path, ["sign", "--generate-key", "mine"], [secret, secret])
+    assert code == 0, seen
+    assert seen.count("Password of the new key") == 1
+    assert "s3cret" not in seen
+    pem = (tmp_path / "mine.key").read_bytes()
+    assert PrivateKey.parse(pem, lambda: secret).public
+    # The password is asked for before anything is asked of the registry.
+    arguments = ["sign", "127.0.0.1:9/a/b:1", "--key", "mine.key"]
+    code, seen = at_a_terminal(tmp_path, arguments, [b"wrong"])
+    assert code == 2
+    assert "the password of mine.key is wrong" in seen
+    assert at_a_terminal(tmp_path, arguments, [secret])[0] == 1
