@@ -124,6 +124,8 @@ def error_for(answer: Answer, doing: str) -> ImgctlError:
                 f"cannot {doing}: {host} knows nothing there", said, _CHECK_NAME, status=404
             )
         return NotFound(f"cannot {doing}: it does not exist", said, _CHECK_NAME, status=404)
+    if status in (405, 501) and answer.is_html:
+        return not_a_registry(answer)
     if status == 405:
         why = f"it answered {said or 'method not allowed'}: it may be in read-only mode"
         return RegistryError(f"{host} does not allow to {doing}", why, status=405)

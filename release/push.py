@@ -34,6 +34,8 @@ from release.origins import neighbours, origins
 
 # What a push record takes over from the build's.
 _KEPT = ("version", "l4t", "jetpack", "plan", "command", "workload")
+# Tags that name one build for ever, of this or another release: `1.0.0-l4t-r35.2.1`.
+_OF_ONE_BUILD = "-l4t-"
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,13 @@ def _repository(work: Work, build: Build, places: Sequence[Origin]) -> Repositor
 def push_request(work: Work, build: Build, places: Sequence[Origin]) -> PushRequest:
     """What registry.push needs to know of a build."""
     value = build.record.value
+    tags = tuple(dict.fromkeys((build.tag, *work.tags)))
     return PushRequest(
         image=build.image,
         source=LayoutStore(build.folder),
         reference=build.record.digest,
-        tags=tuple(dict.fromkeys((build.tag, *work.tags))),
-        fixed=frozenset((build.tag,)),
+        tags=tags,
+        fixed=frozenset(tag for tag in tags if tag == build.tag or _OF_ONE_BUILD in tag),
         platform=Platform.parse(str(value["platform"])),
         origins=tuple(places),
         details={key: value[key] for key in _KEPT if key in value},

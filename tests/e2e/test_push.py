@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -377,3 +378,37 @@ def test_harbor_from_the_base_to_the_verdict(
     assert artifact.document.digest == value["digest"]
     again = record(imgctl("push", *options, env=environment))
     assert again["unchanged"] and again["requests"] <= 6
+
+
+def test_a_registry_that_is_started_anew_in_mid_push(
+    build: Any, imgctl: Imgctl, tmp_path: Path, crane: str
+) -> None:
+    build()
+    folder = tmp_path / "restarted"
+    with ExitStack() as stack:
+        with docker_registry(folder) as running:
+            link = stack.enter_context(linked(running.host, hold_after=5_000_000))
+            process = start(tmp_path, "push", "--registry", link.host)
+            assert link.held.wait(30)
+        link.release.set()
+        port = int(running.host.rpartition(":")[2])
+        stack.enter_context(docker_registry(folder, port=port))
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        digest = built(tmp_path, "probe").digest
+        assert crane_digest(crane, f"{running.host}/probe:{TAG}") == digest
+
+
+def test_tokens_that_expire_on_the_way_are_fetched_anew(
+    build: Any, imgctl: Imgctl, token_registry: TokenRegistry, base_image: RunningRegistry
+) -> None:
+    running, tokens = token_registry.registry, token_registry.tokens
+    login = {"IMGCTL_USERNAME": running.username, "IMGCTL_PASSWORD": running.password}
+    imgctl("copy", f"{base_image.host}/{bases.L4T_BASE}", f"{running.host}/{bases.L4T_BASE}",
+           env=login).check()  # fmt: skip
+    build()
+    tokens.lifetime = 1
+    tokens.granted.clear()
+    with linked(running.host, delay=0.3) as link:
+        imgctl("push", "--registry", link.host, "--base-mirror", link.host, env=login).check()
+    assert tokens.granted.count("repository:probe:pull,push") > 1

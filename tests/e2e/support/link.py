@@ -67,7 +67,11 @@ def _accept(listener: socket.socket, upstream: tuple[str, int], link: Link) -> N
             client, _ = listener.accept()
         except OSError:
             return
-        server = socket.create_connection(upstream, timeout=60)
+        try:
+            server = socket.create_connection(upstream, timeout=60)
+        except OSError:
+            client.close()
+            continue
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         done = threading.Barrier(2, action=partial(_close, client, server))

@@ -452,3 +452,16 @@ def test_a_folder_that_cannot_be_written_is_told_after_the_push(
     assert (code, out) == (1, "")
     assert "is pushed, but that cannot be recorded in" in err
     assert TAG in registry.tags("mnist")
+
+
+def test_another_builds_own_tag_is_not_taken_from_it(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    make_build(dist, base=(registry.host, BASE), script=b"one")
+    other = make_build(dist, tag="1.1.0-l4t-r35.2.1", base=(registry.host, BASE), script=b"two")
+    call("push", "--registry", registry.host)
+    code, _, err = call("push", f"mnist:{TAG}", "--registry", registry.host,
+                        "--tag", "1.1.0-l4t-r35.2.1")  # fmt: skip
+    assert code == 3
+    assert "names another build" in err
+    assert registry.tags("mnist")["1.1.0-l4t-r35.2.1"] == digest_of(other)

@@ -206,3 +206,12 @@ def test_a_dry_run_changes_nothing(call: Call, harbor: RunningHarbor, build: Pat
     assert harbor.double.state.projects[PROJECT].repositories == {}
     assert harbor.double.state.labels == {}
     assert not (build / "push.json").exists()
+
+
+def test_a_proxy_cache_project_takes_no_push(
+    call: Call, harbor: RunningHarbor, build: Path
+) -> None:
+    harbor.double.state.add_project("cache", registry_id=1)
+    code, out, err = call("push", "--project", "cache")
+    assert (code, out) == (3, "")
+    assert "it is a proxy-cache project" in err
