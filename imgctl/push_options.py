@@ -64,6 +64,7 @@ def target_of(given: dict[str, Any], client: RegistryClient, place: Place) -> Re
         from registry.push import PlainTarget
 
         return PlainTarget()
+    from imgctl.project_policy import project_policy
     from registry.harbor.api import HarborApi
     from registry.harbor.scan import ScanGate
     from registry.harbor.target import HarborTarget
@@ -73,6 +74,7 @@ def target_of(given: dict[str, Any], client: RegistryClient, place: Place) -> Re
         HarborApi(client, place.host),
         place.path,
         create_project=bool(given.get("create_project")),
+        policy=project_policy(),
         labels=given.get("labels") or (),
         scan=ScanGate(fail_on) if fail_on or given.get("scan") else None,
         dry_run=bool(given.get("dry_run")),

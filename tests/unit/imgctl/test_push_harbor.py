@@ -215,3 +215,14 @@ def test_a_proxy_cache_project_takes_no_push(
     code, out, err = call("push", "--project", "cache")
     assert (code, out) == (3, "")
     assert "it is a proxy-cache project" in err
+
+
+def test_a_project_is_made_by_the_policy_in_the_settings_file(
+    call: Call, harbor: RunningHarbor, build: Path, tmp_path: Path
+) -> None:
+    policy = 'harbor_project:\n  quota: 5GB\n  immutable: ["*-l4t-*"]\n'
+    (tmp_path / "imgctl.yaml").write_text(policy)
+    assert call("push", "--project", "made", "--create-project")[0] == 0
+    made = harbor.double.state.projects["made"]
+    assert made.storage_limit == 5_000_000_000
+    assert made.immutable("mnist", TAG)
