@@ -271,8 +271,8 @@ def _publish(job: Job, build: Build, sent: Sent, names: Sequence[str]) -> None:
 def _name(job: Job, document: Document, names: Sequence[str]) -> None:
     """Put the tags that do not name the document yet, the fixed one first."""
     for tag in _to_move(job, document.digest, names):
-        reason = job.work.target.why_immutable(job.repository, tag)
-        if reason and job.repository.manifest_descriptor(tag) is not None:
+        taken = job.repository.manifest_descriptor(tag) is not None
+        if taken and (reason := job.work.target.why_immutable(job.repository, tag)):
             hint = "take readable tags out of the immutable rule: they follow the newest release"
             raise Refused(f"{job.repository}:{tag} is immutable", reason, hint)
         job.repository.put_manifest(document, tag)
