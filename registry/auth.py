@@ -76,6 +76,12 @@ class Authorizer:
             if credentials is not None and not credentials.identity_token and not self._scheme:
                 self._scheme = "basic"
 
+    def basic(self) -> str | None:
+        """User name and password as a header, whatever the host has asked for; None without."""
+        with self._lock:
+            credentials = self._credentials()
+            return self._basic() if credentials and not credentials.identity_token else None
+
     def header(
         self, needs: frozenset[Permission], also: frozenset[Permission] = frozenset()
     ) -> str | None:

@@ -35,7 +35,7 @@ class Call:
 
     target: path and query, or a whole URL the registry gave. doing: the end of "cannot …" should
     it fail. needs: the permissions it takes; also: those that later calls will take, asked for in
-    the same token.
+    the same token. basic: for an API beside the registry's, which takes no registry tokens.
     """
 
     method: str
@@ -46,6 +46,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] | None = None
     read_timeout: float | None = None
+    basic: bool = False
 
 
 class Session:
@@ -171,14 +172,19 @@ class Session:
         for _ in range(_AUTHORISATIONS):
             url = self._url(call.target)
             own = self.is_own(url)
-            header = self.authorizer.header(call.needs, call.also) if own else None
+            header = self._header(call) if own else None
             reply = self._follow(call, url, header)
-            if reply.status != 401 or not self.is_own(reply.url):
+            if reply.status != 401 or not self.is_own(reply.url) or call.basic:
                 break
             again = self.authorizer.challenged(read_answer(reply), header)
             if not (again and replay):
                 break
         return reply
+
+    def _header(self, call: Call) -> str | None:
+        if call.basic:
+            return self.authorizer.basic()
+        return self.authorizer.header(call.needs, call.also)
 
     def _follow(self, call: Call, url: Url, header: str | None) -> Reply:
         """Send, and follow redirects of GET and HEAD; the password stays with its own host."""

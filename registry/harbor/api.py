@@ -50,8 +50,8 @@ class HarborApi:
     """The API on one host. Safe for threads, as the client beneath is."""
 
     def __init__(self, client: RegistryClient, host: str) -> None:
-        """Nothing is asked yet. Make it before repositories of that host are used: they then
-        authorise as it does. Raises BadInput for a host that cannot be one."""
+        """Nothing is asked yet. Repositories of that host that are used from now on authorise as
+        it does, which saves requests. Raises BadInput for a host that cannot be one."""
         self.host = check_host(host)
         client.prefer_basic(host)
         self._session = client.session(host)
@@ -201,7 +201,7 @@ class HarborApi:
             raw = json.dumps(body, ensure_ascii=False).encode()
         elif method in ("POST", "PUT", "PATCH"):
             raw = b""
-        return Call(method, target, doing, headers=headers, body=raw)
+        return Call(method, target, doing, headers=headers, body=raw, basic=True)
 
     def _error(self, call: Call, answer: Answer) -> ImgctlError:
         if answer.status == 401:
