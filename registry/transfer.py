@@ -8,6 +8,7 @@ one sent.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from registry.workers import Stopped, work
 # A blob up to this size is asked for and begun in one request: see _probe.
 _SMALL = 64 << 10  # bytes
 _ATTEMPTS = 3
+_PUTS, _PUT_PAUSE = 5, 0.1  # a manifest refused for its blobs; seconds
 
 
 @dataclass(frozen=True)
@@ -228,19 +230,26 @@ def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
 
 
 def _put(job: Job, document: Document, reference: str | None) -> None:
-    """Store a manifest; blobs that vanished meanwhile (a garbage collection) are sent again."""
+    """Store a manifest; blobs that vanished meanwhile (a garbage collection) are sent again.
+
+    Where others push the same blobs at the same time, a registry of files may miss one for a
+    moment, and sending it again would only take it from the others: so it is looked for first.
+    """
     if job.options.dry_run:
         return
-    try:
-        job.target.put_manifest(document, reference)
-    except MissingBlobs as error:
-        again = [blob for blob in document.blobs() if blob.digest in error.digests]
-        if not again or any(blob.is_foreign for blob in again):
-            raise
+    for attempt in range(1, _PUTS + 1):
+        try:
+            job.target.put_manifest(document, reference)
+            return
+        except MissingBlobs as error:
+            again = [blob for blob in document.blobs() if blob.digest in error.digests]
+            if attempt == _PUTS or not again or any(blob.is_foreign for blob in again):
+                raise
+        job.stop.wait(random.uniform(0, _PUT_PAUSE * attempt))  # noqa: S311 - no secret
         for blob in again:
-            job.progress.start(blob.digest, label(blob), blob.size)
-            _send(job, blob)
-        job.target.put_manifest(document, reference)
+            if not job.target.blob_exists(blob.digest):
+                job.progress.start(blob.digest, label(blob), blob.size)
+                _send(job, blob)
 
 
 def _children_first(source: Store, document: Document, seen: set[str]) -> Iterator[Document]:

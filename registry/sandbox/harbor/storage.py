@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Message, Scope
 from registry.oci import ACCEPT, Descriptor, Document
 
 _MOST = 4 << 20  # bytes of a config worth reading
+_ATTEMPTS, _PAUSE = 5, 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,14 @@ async def read_config(app: ASGIApp, repository: str, document: Document) -> dict
     """The image config of a manifest; empty for an index, and for what is no image's config."""
     if document.is_index or document.config.size > _MOST:
         return {}
-    stored = await ask(app, "GET", f"/v2/{repository}/blobs/{document.config.digest}")
+    path = f"/v2/{repository}/blobs/{document.config.digest}"
+    stored = await ask(app, "GET", path)
+    for _ in range(_ATTEMPTS):
+        if stored.status == 200:
+            break
+        # A registry of files may be writing its link to the blob anew, for another push.
+        await asyncio.sleep(_PAUSE)
+        stored = await ask(app, "GET", path)
     try:
         value = json.loads(stored.body) if stored.status == 200 else {}
     except ValueError:
