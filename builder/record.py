@@ -47,9 +47,14 @@ class BuildRecord:
         return cls(value)
 
     def save(self, folder: Path) -> None:
-        """Write the record into a folder."""
+        """Write the record into a folder, whole or not at all."""
         text = json.dumps(self.value, indent=2, ensure_ascii=False)
-        (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+        part = folder / f".{FILE_NAME}.part"
+        try:
+            part.write_text(text + "\n", encoding="utf-8")
+            part.replace(folder / FILE_NAME)
+        finally:
+            part.unlink(missing_ok=True)
 
     @property
     def name(self) -> str:

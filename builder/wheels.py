@@ -20,20 +20,21 @@ from pathlib import Path
 from builder.engines.child import run_child
 from builder.engines.direct import WheelLayer
 from builder.plan import BuildPlan
+from builder.wheel_resolver import canonical
 from builder.wheel_unpack import Scheme, wheel_entries
-from registry.errors import BadInput, CorruptContent, ImgctlError
+from registry.errors import BadInput, CorruptContent, ImgctlError, Refused
 from registry.progress import Progress
 
 # The newest glibc that wheels for an Ubuntu release may ask for (2.N), by its Python.
 _GLIBC = {"3.6": 27, "3.8": 31, "3.10": 35, "3.12": 39}
 _OLDEST_GLIBC = 17
-# Distributions that NVIDIA builds for the GPU and installs in its bases, and what they compile
-# against: a wheel from an index would put one without CUDA in their place.
-_ALWAYS_HELD = ("numpy",)
+# Distributions that NVIDIA builds for the GPU and installs in its bases, and numpy, which they are
+# compiled against: a wheel from an index would put one without CUDA in their place.
 _HELD = {
-    "pytorch": ("torch", "torchvision", "torchaudio"),
-    "tensorflow": ("tensorflow", "tensorflow-gpu", "keras", "tensorboard"),
+    "pytorch": ("torch", "torchvision", "torchaudio", "numpy"),
+    "tensorflow": ("tensorflow", "tensorflow-gpu", "keras", "tensorboard", "numpy"),
 }
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;\s]?)")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def unpack_wheels(
     """Resolve the plan's requirements, fetch the wheels into folder, list what they hold.
 
     environment: for pip, whose own settings (index, proxies) hold. find_links: a team's own wheel
-    store. Raises ImgctlError with pip's words when there is no answer.
+    store. Raises Refused for what the base holds, ImgctlError when pip finds nothing.
     """
+    check_held(plan)
     folder.mkdir(parents=True)
     progress.start("wheels", f"Python packages for {plan.base.python} on aarch64")
     try:
@@ -137,10 +139,21 @@ def marker_environment(python: str) -> dict[str, str]:
 
 def held(plan: BuildPlan) -> set[str]:
     """The distributions that stay the base's."""
-    return {
-        *_ALWAYS_HELD,
-        *(name for framework in plan.base.provides for name in _HELD.get(framework, ())),
-    }
+    return {name for framework in plan.base.provides for name in _HELD.get(framework, ())}
+
+
+def check_held(plan: BuildPlan) -> None:
+    """Raise Refused when a version is asked for of what stays the base's and nobody can check."""
+    checked = _framework(plan)[:1]
+    for requirement in plan.requirements:
+        match = _REQUIREMENT.match(requirement)
+        name = canonical(match[1]) if match else ""
+        if match and match[2] and name in held(plan) and name not in checked:
+            raise Refused(
+                f"{requirement!r} cannot be promised: {name} stays the one of the base",
+                f"{plan.base.reference} brings it, built for its GPU framework",
+                "leave the version out, or build with --engine buildx, which looks into the base",
+            )
 
 
 def read_report(path: Path) -> list[Wheel]:
@@ -192,15 +205,23 @@ def _links(plan: BuildPlan, folder: Path) -> list[str]:
     An empty wheel of that version stands in for it, so that pip refuses a package that needs
     another one, and does not go through the dependencies of the index's own build.
     """
-    version = plan.base.framework_version
-    names = [_HELD[item][0] for item in plan.base.provides if item in _HELD]
-    if len(names) != 1 or not re.fullmatch(r"\d+(\.\d+)+", version):
+    known = _framework(plan)
+    if not known:
         return []
+    name, version = known
     links, constraint = folder / "base", folder / "base.txt"
     links.mkdir()
-    write_stand_in(links, names[0], f"{version}+base")
-    constraint.write_text(f"{names[0]}=={version}+base\n", encoding="utf-8")
+    write_stand_in(links, name, f"{version}+base")
+    constraint.write_text(f"{name}=={version}+base\n", encoding="utf-8")
     return [f"--find-links={links}", f"--constraint={constraint}"]
+
+
+def _framework(plan: BuildPlan) -> tuple[str, ...]:
+    """(distribution, version) of the base's framework; empty when that is not known."""
+    version = plan.base.framework_version
+    names = [_HELD[item][0] for item in plan.base.provides if item in _HELD]
+    known = len(names) == 1 and re.fullmatch(r"\d+(\.\d+)+", version)
+    return (names[0], version) if known else ()
 
 
 def write_stand_in(folder: Path, name: str, version: str) -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.bases import resolve
 from builder.wheel_resolver import canonical, wanted
 from builder.wheels import (
     Wheel,
+    check_held,
     held,
     marker_environment,
     read_report,
     resolve_arguments,
     target_arguments,
 )
-from registry.errors import CorruptContent
+from registry.errors import CorruptContent, Refused
 from tests.unit.builder import plans
 
 
@@ -73,6 +76,38 @@ def test_the_framework_of_the_base_and_numpy_stay(tmp_path: Path) -> None:
     assert words[-1] == "x"
     assert "--find-links=https://wheels.example.com/jp5" in words
     assert {"install", "--dry-run", "--ignore-installed"} < set(words)
+
+
+def test_a_base_without_a_framework_holds_nothing_back(tmp_path: Path) -> None:
+    bare = resolve(plans.MATRIX, plans.RELEASE, "l4t-base")
+    base = plans.remote(plans.put_base(tmp_path))
+    plan = replace(plans.plan(base, "ENV A=1\n", requirements=("numpy==1.24",)), base=bare)
+    assert held(plan) == set()
+    check_held(plan)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "refused"),
+    [
+        ("numpy", False),
+        ("NumPy ; python_version < '3.9'", False),
+        ("numpy==1.26", True),
+        ("Torch_Vision>=0.15", False),  # another distribution
+        ("torchvision [extra] >= 0.15", True),
+        ("torchaudio@https://example.com/torchaudio.whl", True),
+        ("torch>=1.10", False),  # its version in the base is known, so pip can tell
+        ("pandas==2.0", False),
+    ],
+)
+def test_a_version_of_what_the_base_holds_is_refused_unless_it_can_be_checked(
+    tmp_path: Path, requirement: str, refused: bool
+) -> None:
+    base = plans.remote(plans.put_base(tmp_path))
+    plan = plans.plan(base, "ENV A=1\n", requirements=(requirement,))
+    if not refused:
+        return check_held(plan)
+    with pytest.raises(Refused, match="stays the one of the base"):
+        check_held(plan)
 
 
 def test_what_only_held_packages_asked_for_is_left_out() -> None:
