@@ -7,29 +7,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.record import BuildRecord
-    from registry.oci import Document
+    from registry.location import Location
     from registry.reference import Reference
-    from registry.store import Store
+
+
+def place_of(text: str, dist: Path) -> Location:
+    """What `HOST/REPOSITORY:TAG`, `…@sha256:…`, `oci:DIR`, `oci-archive:FILE`, or a NAME or
+    NAME:TAG pushed from dist/ names.
+
+    The latter come pinned to the digest that was pushed. Raises BadInput when it is none of them.
+    """
+    from deploy.records import find_record, is_reference
+    from registry.location import ARCHIVE, LAYOUT, Location
+
+    if text.startswith((f"{LAYOUT}:", f"{ARCHIVE}:")) or is_reference(text):
+        return Location.parse(text)
+    found = find_record(text, dist).record
+    return Location.parse(f"{found['repository']}:{found['tags'][0]}@{found['digest']}")
 
 
 def reference_of(text: str, dist: Path) -> Reference:
-    """What `HOST/REPOSITORY:TAG`, `…@sha256:…`, or a NAME or NAME:TAG pushed from dist/ names.
+    """The same where only a registry will do."""
+    from registry.errors import BadInput
 
-    The latter come pinned to the digest that was pushed. Raises BadInput when it is neither.
-    """
-    from deploy.records import find_record, is_reference
-    from registry.reference import Reference
-
-    if is_reference(text):
-        return Reference.parse(text)
-    found = find_record(text, dist).record
-    reference = Reference.parse(f"{found['repository']}:{found['tags'][0]}")
-    return reference.with_digest(str(found["digest"]))
-
-
-def read_artifact(repository: Store, reference: Reference) -> Document:
-    """The manifest or index a reference names: by its digest from here on, whatever tags do."""
-    return repository.manifest(reference.target)
+    place = place_of(text, dist)
+    if place.reference is None:
+        raise BadInput(f"{text} is in no registry", "", "name it as HOST/REPOSITORY:TAG")
+    return place.reference
 
 
 def build_of(digest: str, dist: Path) -> tuple[BuildRecord, Path]:

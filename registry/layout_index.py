@@ -6,6 +6,7 @@ Spec: OCI image-spec v1.1, image-layout.md. Shared by layout directories and arc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -80,13 +81,22 @@ def find_entry(entries: Iterable[Descriptor], reference: str) -> Descriptor | No
     return next((entry for name, entry in tagged if name.endswith(f":{reference}")), None)
 
 
+# cosign's tags for what belongs to a digest, and the fall-back tag of the referrers API.
+_SIGNATURE_TAG = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
+
+
 def only_reference(entries: Iterable[Descriptor], place: str) -> str:
     """The tag or digest of a layout that holds one image; raises BadInput otherwise.
 
-    Manifests that refer to another (signatures, SBOMs) do not count.
+    Manifests that refer to another (signatures, SBOMs) do not count, nor do tags of that kind.
     """
     everything = tuple(entries)
-    listed = [entry for entry in everything if "artifactType" not in entry.extra] or everything
+    listed = [
+        entry
+        for entry in everything
+        if "artifactType" not in entry.extra
+        and not _SIGNATURE_TAG.fullmatch(entry.annotations.get(REF_NAME, ""))
+    ] or everything
     if not listed:
         raise BadInput(f"{place} holds no image", "its index.json lists nothing")
     if len({entry.digest for entry in listed}) > 1:

@@ -77,10 +77,13 @@ class Location:
         return f"{self}{'@' if is_digest(name) else ':'}{name}" if name else str(self)
 
     @contextmanager
-    def open_source(self, client: RegistryClient) -> Iterator[Store]:
-        """The store to read from; raises BadInput when there is no layout or archive."""
+    def open_source(self, client: RegistryClient, *, push: bool = False) -> Iterator[Store]:
+        """The store to read from; raises BadInput when there is no layout or archive.
+
+        push: something will be added to what is there.
+        """
         if self.reference is not None:
-            yield client.repository(self.reference.host, self.reference.repository)
+            yield client.repository(self.reference.host, self.reference.repository, push=push)
         elif self.scheme == LAYOUT:
             if not self.path.exists():
                 raise BadInput(f"there is no directory {self.path}")

@@ -52,7 +52,7 @@ def command(
     named by its digest.
     """
     from builder.statements import KINDS, Maker, statements
-    from imgctl.artifact import build_of, read_artifact, reference_of
+    from imgctl.artifact import build_of, reference_of
     from registry.client import RegistryClient
     from registry.signing.attach import attach
 
@@ -61,7 +61,7 @@ def command(
     attached: dict[Kind, str] = {}
     with RegistryClient(registry.options(reference.host)) as client:
         repository = client.repository(reference.host, reference.repository, push=not dry_run)
-        document = read_artifact(repository, reference)
+        document = repository.manifest(reference.target)
         record, folder = build_of(document.digest, dist)
         maker = Maker(__version__, builder_id or this_builder())
         made = statements(record, folder, reference, maker, kinds or KINDS)

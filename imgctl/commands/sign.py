@@ -28,12 +28,12 @@ def command(
     registry: RegistryFlags,
     output_format: str,
 ) -> None:
-    """Sign IMAGE where it lies in its registry.
+    """Sign IMAGE where it lies, in its registry or in a layout.
 
-    IMAGE is a reference, HOST/REPOSITORY:TAG or @sha256:…, or the name of an image pushed from
-    here. The signature is over its digest, in the forms that cosign reads; no other tool and no
-    service is needed. The key's password comes from IMGCTL_KEY_PASSWORD or COSIGN_PASSWORD, or is
-    asked for.
+    IMAGE is a reference, HOST/REPOSITORY:TAG or @sha256:…, the name of an image pushed from here,
+    or oci:DIR[:TAG]. The signature is over its digest, in the forms that cosign reads; no other
+    tool and no service is needed. The key's password comes from IMGCTL_KEY_PASSWORD or
+    COSIGN_PASSWORD, or is asked for.
     """
     if generate_key is not None:
         if image is not None:
@@ -48,18 +48,24 @@ def command(
 def _sign(
     image: str, keys: KeyFlags, dist: Path, registry: RegistryFlags, output_format: str
 ) -> None:
-    from imgctl.artifact import read_artifact, reference_of
+    from imgctl.artifact import place_of
     from imgctl.output import print_json
     from registry.client import RegistryClient
+    from registry.location import ARCHIVE
     from registry.signing.attach import sign
 
-    reference = reference_of(image, dist)
+    place = place_of(image, dist)
+    if place.scheme == ARCHIVE:
+        raise BadInput(f"{place} is an archive", "what is in one is not changed",
+                       "sign it in its registry, and copy it with --referrers")  # fmt: skip
     signer = keys.signer()
-    with RegistryClient(registry.options(reference.host)) as client:
-        repository = client.repository(reference.host, reference.repository, push=True)
-        document = read_artifact(repository, reference)
-        attached = sign(repository, document, signer, forms=keys.forms)
-    named = f"{reference.name}@{document.digest}"
+    with (
+        RegistryClient(registry.options(place.host)) as client,
+        place.open_source(client, push=True) as store,
+    ):
+        document = store.manifest(place.only_name(store))
+        attached = sign(store, document, signer, forms=keys.forms)
+    named = f"{place}@{document.digest}"
     if output_format == "json":
         print_json(
             {

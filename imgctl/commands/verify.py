@@ -11,7 +11,6 @@ from imgctl.options import RegistryFlags, format_option, registry_options
 from imgctl.signing_options import policy_of, public_keys
 
 if TYPE_CHECKING:
-    from registry.reference import Reference
     from registry.signing.verify import Verified
 
 
@@ -37,9 +36,10 @@ def command(
 ) -> None:
     """Check who signed IMAGE and how it was made; exit 3 when that is not as it should be.
 
-    IMAGE is a reference, HOST/REPOSITORY:TAG or @sha256:…, or the name of an image pushed from
-    here. Signatures and attestations of imgctl and of cosign with a key pair are read, in both
-    forms; nothing but the registry is asked. A policy file holds patterns, all optional:
+    IMAGE is a reference, HOST/REPOSITORY:TAG or @sha256:…, the name of an image pushed from here,
+    or, where there is no network, oci:DIR[:TAG] or oci-archive:FILE[:TAG]. Signatures and
+    attestations of imgctl and of cosign with a key pair are read, in both forms; nothing but the
+    registry is asked. A policy file holds patterns, all optional:
 
     \b
       bases: [nvcr.io/nvidia/l4t-*]
@@ -48,28 +48,30 @@ def command(
       platforms: [linux/arm64]
       require: [provenance, sbom]
     """
-    from imgctl.artifact import read_artifact, reference_of
+    from imgctl.artifact import place_of
     from imgctl.output import print_json
     from registry.client import RegistryClient
     from registry.signing.verify import verify
 
     trusted = public_keys(keys)
     policy = policy_of(policy_file)
-    reference = reference_of(image, dist)
-    with RegistryClient(registry.options(reference.host)) as client:
-        repository = client.repository(reference.host, reference.repository)
-        digest = reference.digest or read_artifact(repository, reference).digest
-        verified = verify(repository, digest, trusted, policy)
+    place = place_of(image, dist)
+    with (
+        RegistryClient(registry.options(place.host)) as client,
+        place.open_source(client) as store,
+    ):
+        verified = verify(store, store.manifest(place.only_name(store)).digest, trusted, policy)
+    named = f"{place}@{verified.descriptor.digest}"
     if output_format == "json":
-        print_json({"reference": f"{reference.name}@{digest}", **verified.to_json()})
+        print_json({"reference": named, **verified.to_json()})
     else:
-        _print(reference, verified)
+        _print(named, verified)
 
 
-def _print(reference: Reference, verified: Verified) -> None:
+def _print(named: str, verified: Verified) -> None:
     from registry.signing.statement import PROVENANCE
 
-    click.echo(f"verified {reference.name}@{verified.descriptor.digest}")
+    click.echo(f"verified {named}")
     click.echo(f"  platform   {', '.join(map(str, verified.platforms)) or 'none named'}")
     for hint, forms in _by_key(verified).items():
         click.echo(f"  signature  key {hint}, {' and '.join(forms)}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from registry.errors import NotFound, RegistryError
 from registry.oci import Descriptor, Document, canonical_json
+from registry.origin import RemoteStore
 from registry.signing import bundle, tags
 from registry.signing.bundle import Bundle
 from registry.signing.claims import Claim, Form, bundle_claims, tag_claims
@@ -120,7 +121,9 @@ def _signatures(
     claims, _ = tag_claims(repository, document.digest, "sig")
     attached, missing = _split(claims, statements, signer)
     if missing:
-        payload = tags.simple_payload(str(repository), document.digest)
+        # A folder's name is nobody's business, and nobody's identity.
+        name = str(repository) if isinstance(repository, RemoteStore) else ""
+        payload = tags.simple_payload(name, document.digest)
         layer = tags.signature_layer(payload, signer.sign(payload))
         holder = _append(repository, document.digest, "sig", {layer: payload})
         attached |= dict.fromkeys(missing, holder)

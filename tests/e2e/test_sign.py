@@ -284,6 +284,20 @@ def test_a_copy_keeps_its_signatures_and_attestations(
     assert cosign.verify("ours.pub", f"{place}@{digest}").returncode == 0
 
 
+def test_what_went_over_a_thin_link_is_verified_before_it_is_imported(
+    cosign: Cosign, base_image: RunningRegistry, image: str, imgctl: Imgctl
+) -> None:
+    imgctl("sign", image, "--key", "ours.key", env=KEY).check()
+    imgctl("attest", "mnist", "--key", "ours.key", env=KEY).check()
+    imgctl("copy", image, "oci-archive:carried.tar:1.0.0", "--referrers").check()
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    arguments = ("verify", "oci-archive:carried.tar", "--format", "json", "--key")
+    shown = json.loads(imgctl(*arguments, "ours.pub", env=nowhere).check().stdout)
+    assert shown["digest"] == image.partition("@")[2]
+    assert (len(shown["signatures"]), len(shown["attestations"])) == (2, 6)
+    assert imgctl(*arguments, "theirs.pub", env=nowhere).code == 3
+
+
 def test_a_key_service_signs_by_command(
     cosign: Cosign, image: str, imgctl: Imgctl, tmp_path: Path
 ) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from registry.layout import LayoutStore
 from registry.oci import DOCKER_MANIFEST, OCI_LAYER_GZIP
 from registry.signing.keys import PrivateKey
 from tests.unit.imgctl.records import TAG, Call, build_record, push_record, put, registry_with
+from tests.unit.registry.images import put_image as layout_image
 
 REPOSITORY = "algorithms/mnist"
 
@@ -123,6 +122,22 @@ def test_attested_in_a_workflow_and_allowed_by_a_policy(
     assert "its base is nvcr.io/nvidia/l4t-base:r35.2.1" in err
 
 
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize("scheme", ["oci", "oci-archive"])
+def test_a_copy_is_verified_without_any_registry(call: Call, tmp_path: Path, scheme: str) -> None:
+    layout_image(LayoutStore.create(tmp_path / "source"), "1.0.0")
+    assert call("sign", "oci:source", "--key", "ours.key")[0] == 0
+    place = f"{scheme}:copy"
+    assert call("copy", "oci:source:1.0.0", place, "--referrers")[0] == 0
+    code, out, _ = call("verify", place, "--key", "ours.pub")
+    assert code == 0
+    assert out.startswith(f"verified {place}@sha256:")
+    call("sign", "--generate-key", "theirs")
+    code, _, err = call("verify", f"{place}:1.0.0", "--key", "theirs.pub")
+    assert code == 3
+    assert "has no valid signature" in err
+
+
 def test_a_dry_run_of_attest_needs_no_key_and_attaches_nothing(call: Call, image: str) -> None:
     code, out, _ = call("attest", image, "--dry-run", "--format", "json", "--type", "provenance")
     assert code == 0
@@ -177,6 +192,10 @@ def test_a_pair_is_never_overwritten(call: Call, tmp_path: Path) -> None:
         (("verify", "h.example/a:1", "--key", "ours.pub", "--policy", "no.yaml"), "no.yaml"),
         (("verify", "h.example/a:1", "--key", "ours.pub", "--policy", "ours.pub"), "ours.pub"),
         (("attest", "http://h.example/a"), "given as a URL"),
+        (("attest", "oci:dir"), "is in no registry"),
+        (("sign", "oci:dir", "--key", "ours.key"), "there is no directory dir"),
+        (("sign", "oci-archive:x.tar", "--key", "ours.key"), "copy it with --referrers"),
+        (("verify", "oci-archive:x.tar", "--key", "ours.pub"), "x.tar"),
     ],
 )
 def test_bad_input_ends_with_2_and_one_clear_error(
@@ -257,23 +276,29 @@ def test_nobody_to_ask_for_a_password_is_bad_input(
     assert "set IMGCTL_KEY_PASSWORD or COSIGN_PASSWORD" in err
 
 
+# Makes the terminal its own before it starts, so that passwords are asked for there.
+AT_ITS_TERMINAL = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "from imgctl.cli import main; main()"
+)
+
+
 def at_a_terminal(folder: Path, arguments: list[str], answers: list[bytes]) -> tuple[int, str]:
     """Run the program at a terminal of its own, answering each `Password…:` in turn."""
     ours, theirs = pty.openpty()
     environment = {key: value for key, value in os.environ.items()
                    if key not in ("IMGCTL_KEY_PASSWORD", "COSIGN_PASSWORD")}  # fmt: skip
-    root = Path(__file__).parents[3]
     with subprocess.Popen(
-        [sys.executable, "-m", "imgctl", *arguments],
+        [sys.executable, "-c", AT_ITS_TERMINAL, *arguments],
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, start_new_session=True,
-        env={**environment, "PYTHONPATH": str(root)},
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[3])},
     ) as process:  # fmt: skip
         os.close(theirs)
         seen = b""
         while chunk := _read(ours):
             seen += chunk
-            if answers and seen.rstrip().endswith(b":"):
+            # By what came just now: an answer given before it is asked for is thrown away.
+            if answers and chunk.rstrip().endswith(b":"):
                 os.write(ours, answers.pop(0) + b"\n")
         code = process.wait(20)
     os.close(ours)
