@@ -58,7 +58,9 @@ def _chosen(given: dict[str, Any]) -> tuple[str, str]:
     return harbor, plain
 
 
-def target_of(given: dict[str, Any], client: RegistryClient, place: Place) -> ReleaseTarget:
+def target_of(
+    given: dict[str, Any], client: RegistryClient, place: Place, progress: Progress
+) -> ReleaseTarget:
     """What surrounds the transfer: Harbor's own checks, or none on a plain registry."""
     if not _chosen(given)[0]:
         from registry.push import PlainTarget
@@ -78,6 +80,7 @@ def target_of(given: dict[str, Any], client: RegistryClient, place: Place) -> Re
         labels=given.get("labels") or (),
         scan=ScanGate(fail_on) if fail_on or given.get("scan") else None,
         dry_run=bool(given.get("dry_run")),
+        progress=progress,
     )
 
 
@@ -95,7 +98,7 @@ def work_of(
     return Work(
         client=client,
         place=place,
-        target=target_of(given, client, place),
+        target=target_of(given, client, place, progress),
         mirror=Mirror.parse(mirror) if mirror else None,
         known=known_builds(given["dist"]),
         options=PushOptions(concurrency=registry.concurrency, dry_run=given["dry_run"]),

@@ -30,10 +30,11 @@ _MAX_CONFIG = 4 << 20  # bytes
 class ReleaseTarget(Protocol):
     """What surrounds the transfer; a plain registry needs none of it (PlainTarget)."""
 
-    def prepare(self, repository: Store) -> None:
+    def prepare(self, repository: Store) -> Store:
         """Check the login and that the project exists, or make it; raises what is wrong.
 
-        It comes before anything else is asked, so that an error names the cause.
+        It comes before anything else is asked, so that an error names the cause. Returns what to
+        look at from then on: the repository, or a stand-in for one that a dry run does not make.
         """
 
     def why_immutable(self, repository: Store, tag: str) -> str:
@@ -52,8 +53,9 @@ class ReleaseTarget(Protocol):
 class PlainTarget:
     """A registry without a management API: the distribution API alone must do."""
 
-    def prepare(self, repository: Store) -> None:
-        """Nothing: the look at the tag shows whether the registry lets us in."""
+    def prepare(self, repository: Store) -> Store:
+        """Nothing to do: the look at the tag shows whether the registry lets us in."""
+        return repository
 
     def why_immutable(self, repository: Store, tag: str) -> str:
         """No rules are known."""
@@ -210,7 +212,7 @@ def push(
     when the source is not what it should be, and what the stores and the target raise.
     """
     document, image_size = check_source(request)
-    target.prepare(repository)
+    repository = target.prepare(repository)
     pushed = PushedImage(request.tags, document.descriptor, request.platform, image_size)
     states = {tag: repository.manifest_descriptor(tag) for tag in request.tags}
     moving = [tag for tag in request.tags if not _names(states[tag], document)]

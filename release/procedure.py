@@ -59,6 +59,11 @@ class Job:
         place = self.work.place
         return self.work.client.repository(place.host, place.repository(self.image), push=True)
 
+    @property
+    def view(self) -> Store:
+        """What there is to look at: the repository, or what stands in for one on a dry run."""
+        return self.work.target.prepare(self.repository)
+
     def fixed_tag(self, l4t: str) -> str:
         """The tag that names the build for one L4T release for ever."""
         return self.scheme.fixed_tag(self.version, l4t)
@@ -98,9 +103,9 @@ def check(job: Job) -> list[str]:
 
     Raises Refused when it is below a released one, and what the registry raises.
     """
-    job.work.target.prepare(job.repository)
+    repository = job.view
     try:
-        tags = job.repository.tags()
+        tags = repository.tags()
     except NotFound:
         tags = []
     for l4t in job.l4t:
@@ -181,7 +186,7 @@ def tags_for(job: Job, l4t: str, tags: Sequence[str]) -> list[str]:
 def check_plan(job: Job, l4t: str, identity: str) -> None:
     """Raise Refused when a tag is released from another plan; asked before anything is built."""
     try:
-        found = job.repository.manifest(job.fixed_tag(l4t))
+        found = job.view.manifest(job.fixed_tag(l4t))
     except NotFound:
         return
     if found.annotations.get(PLAN, identity) != identity:
@@ -191,7 +196,7 @@ def check_plan(job: Job, l4t: str, identity: str) -> None:
 def check_free(job: Job, l4t: str, build: Build) -> None:
     """Raise Refused when the tag of a build names something else already."""
     tag = job.fixed_tag(l4t)
-    found = job.repository.manifest_descriptor(tag)
+    found = job.view.manifest_descriptor(tag)
     if found is not None and found.digest != build.record.digest:
         raise _taken(job, l4t, found.digest, f"this build is {build.record.digest}")
 
@@ -219,7 +224,8 @@ def _request(job: Job, build: Build) -> tuple[PushRequest, Repository]:
 def _push_requests(job: Job, build: Build) -> Iterator[str]:
     """The requests that bring a build into the repository without naming it."""
     root, digest = f"/v2/{job.repository.name}", build.record.digest
-    request, repository = _request(job, build)
+    request, into = _request(job, build)
+    repository = job.work.target.prepare(into)
     document, _ = check_source(request)
     if repository.manifest_descriptor(digest) is not None:
         return
@@ -280,7 +286,8 @@ def _name(job: Job, document: Document, names: Sequence[str]) -> None:
 
 def _to_move(job: Job, digest: str, names: Sequence[str]) -> list[str]:
     """The tags that do not name the digest yet."""
-    found = {tag: job.repository.manifest_descriptor(tag) for tag in names}
+    view = job.view
+    found = {tag: view.manifest_descriptor(tag) for tag in names}
     return [tag for tag, there in found.items() if there is None or there.digest != digest]
 
 

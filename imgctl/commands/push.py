@@ -65,7 +65,7 @@ def command(
         work = Work(
             client=client,
             place=place,
-            target=target_of(given, client, place),
+            target=target_of(given, client, place, progress),
             mirror=mirror,
             tags=tags,
             known=known_builds(dist),

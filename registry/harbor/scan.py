@@ -47,6 +47,12 @@ _STATES = {
     "error": ScanState.FAILED,
     "stopped": ScanState.STOPPED,
 }
+_UNDER_WAY = (ScanState.QUEUED, ScanState.RUNNING)
+_IN_WORDS = {
+    ScanState.ABSENT: "not to be seen yet, Harbor's job queue may be long",
+    ScanState.QUEUED: "queued",
+    ScanState.RUNNING: "running",
+}
 
 
 @dataclass(frozen=True)
@@ -177,32 +183,42 @@ def verdict(
     artifact: Artifact,
     gate: ScanGate,
     *,
+    tell: Callable[[str], None] = lambda line: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> ScanReport:
     """The finished report on an artifact, from a scan started now unless a fresh one is there.
 
-    artifact: asked for with its scan. Raises NoScanner, and RegistryError when the scan fails, is
-    stopped, or takes longer than the gate waits. Does not judge: that is ScanGate.check.
+    artifact: asked for with its scan. tell: gets a line whenever the scan has got further. Raises
+    NoScanner, and RegistryError when the scan fails, is stopped, or takes longer than the gate
+    waits. Does not judge: that is ScanGate.check.
     """
-    name = f"{api.host}/{project}/{repository}@{artifact.digest}"
     before = ScanReport.of(artifact)
     age = before.age(time.time())
     if before.state is ScanState.DONE and age is not None and age < gate.max_age:
         return before
-    if before.state not in (ScanState.QUEUED, ScanState.RUNNING):
+    if before.state not in _UNDER_WAY:
         start(api, project, repository, artifact.digest)
+    name = f"{api.host}/{project}/{repository}@{artifact.digest}"
     deadline = time.monotonic() + gate.timeout
-    wait = min(0.2, gate.interval)
+    wait, told = min(0.2, gate.interval), ""
     while True:
         report = ScanReport.of(artifacts.get(api, project, repository, artifact.digest, scan=True))
-        if report == before and report.state not in (ScanState.QUEUED, ScanState.RUNNING):
+        if report == before and report.state not in _UNDER_WAY:
             report = ScanReport(ScanState.ABSENT)  # what was there before the scan was asked for
-        if report.state is ScanState.DONE:
-            return report
         if report.state in (ScanState.FAILED, ScanState.STOPPED):
             raise _failed(name, report)
+        line = f"scan of {repository}: {_IN_WORDS.get(report.state, str(report))}"
+        if line != told:
+            tell(line)
+            told = line
+        if report.state is ScanState.DONE:
+            return report
         if time.monotonic() + wait > deadline:
-            raise _overdue(name, report, gate)
+            raise RegistryError(
+                f"the scan of {name} has no verdict after {gate.timeout:.0f} s",
+                _IN_WORDS.get(report.state, ""),
+                "run the same command again later: the image is there, and the scan goes on",
+            )
         pause(wait)
         wait = min(wait * 1.5, gate.interval)
 
@@ -214,19 +230,6 @@ def _failed(name: str, report: ScanReport) -> RegistryError:
         f"the scan of {name} failed",
         f"{report.scanner or 'the scanner'} reports an error",
         "Harbor keeps its log: see the artifact's vulnerabilities there",
-    )
-
-
-def _overdue(name: str, report: ScanReport, gate: ScanGate) -> RegistryError:
-    seen = {
-        ScanState.ABSENT: "it is still not to be seen: Harbor's job queue may be long",
-        ScanState.QUEUED: "it is still queued",
-        ScanState.RUNNING: "it is still running",
-    }
-    return RegistryError(
-        f"the scan of {name} has no verdict after {gate.timeout:.0f} s",
-        seen.get(report.state, str(report.state)),
-        "run the same command again later: the image is there, and the scan goes on",
     )
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
+from registry.absent import absent
 from registry.errors import CorruptContent, NotFound, Refused, RegistryError, Unauthorized
 from registry.harbor import artifacts, labels, projects, rules, scan
 from registry.harbor.api import HarborApi
 from registry.harbor.artifacts import Artifact
-from registry.harbor.projects import PRIVATE, ProjectPolicy
+from registry.harbor.projects import PRIVATE, ProjectPolicy, Quota
 from registry.harbor.rules import ImmutableRule
 from registry.harbor.scan import ScanGate
 from registry.oci import Document
+from registry.progress import SILENT, Progress
 from registry.push import PushedImage, check_read_back
 from registry.store import Store
+
+
+class _Project(Enum):
+    """What is known of the project."""
+
+    UNKNOWN = 0
+    THERE = 1
+    TO_BE_MADE = 2  # but not on a dry run
 
 
 class HarborTarget:
@@ -22,6 +33,7 @@ class HarborTarget:
 
     create_project: make the project if it is missing, by the policy. labels: names; those that do
     not exist are made in the project. scan: scan, wait, and judge. dry_run: change nothing.
+    progress: told how far a scan is.
     """
 
     def __init__(
@@ -33,6 +45,7 @@ class HarborTarget:
         labels: Sequence[str] = (),
         scan: ScanGate | None = None,
         dry_run: bool = False,
+        progress: Progress = SILENT,
     ) -> None:
         self._api = api
         self._project = projects.check_project(project)
@@ -41,33 +54,18 @@ class HarborTarget:
         self._labels = tuple(dict.fromkeys(labels))
         self._scan = scan
         self._dry_run = dry_run
-        self._ready = False
+        self._progress = progress
+        self._state = _Project.UNKNOWN
 
-    def prepare(self, repository: Store) -> None:
+    def prepare(self, repository: Store) -> Store:
         """Recognise Harbor, check the login, and find or make the project; once for all pushes.
 
-        Two requests where nothing is missing. Raises NotHarbor, Unauthorized, NotFound.
+        Two requests where nothing is missing. On a dry run a project to be made is stood in for.
+        Raises NotHarbor, Unauthorized, NotFound.
         """
-        if self._ready:
-            return
-        api, name = self._api, self._project
-        if api.system().read_only and not self._dry_run:
-            raise RegistryError(
-                f"{api.host} is in read-only mode", "", "an administrator has switched it"
-            )
-        if not projects.exists(api, name):
-            if not self._create_project:
-                raise NotFound(
-                    f"project {name!r} does not exist on {api.host}", "", "add --create-project"
-                )
-            if self._dry_run:
-                raise NotFound(
-                    f"project {name!r} does not exist on {api.host} yet",
-                    "a dry run does not make it, and can look no further without it",
-                    "push without --dry-run to make it",
-                )
-            self._make_project()
-        self._ready = True
+        if self._state is _Project.UNKNOWN:
+            self._state = self._look_for_project()
+        return absent(repository) if self._state is _Project.TO_BE_MADE else repository
 
     def why_immutable(self, repository: Store, tag: str) -> str:
         """The rule that holds a tag which is there, or empty. Whether one does, Harbor says."""
@@ -89,10 +87,7 @@ class HarborTarget:
 
         Harbor itself looks only when all of a blob has been sent.
         """
-        try:
-            quota = projects.quota(self._api, self._project)
-        except Unauthorized:
-            return  # an account for pushing alone may not look
+        quota = self._quota()
         if quota is None or quota.left is None or missing <= quota.left:
             return
         raise Refused(
@@ -140,15 +135,40 @@ class HarborTarget:
                     self._put_label(name, artifact, label)
             extra["labels"] = list(self._labels)
         if self._scan is not None:
-            report = scan.verdict(api, self._project, name, artifact, self._scan)
+            said = self._progress.say
+            report = scan.verdict(api, self._project, name, artifact, self._scan, tell=said)
             self._scan.check(f"{repository}:{pushed.tags[0]}", report)
             extra["scan"] = report.to_json()
         return extra
+
+    def _look_for_project(self) -> _Project:
+        api, name = self._api, self._project
+        if api.system().read_only and not self._dry_run:
+            hint = "an administrator has switched it; try again later"
+            raise RegistryError(f"{api.host} is in read-only mode", "", hint)
+        if projects.exists(api, name):
+            return _Project.THERE
+        if not self._create_project:
+            hint = "add --create-project"
+            raise NotFound(f"project {name!r} does not exist on {api.host}", "", hint)
+        if self._dry_run:
+            return _Project.TO_BE_MADE
+        self._make_project()
+        return _Project.THERE
 
     def _make_project(self) -> None:
         projects.create(self._api, self._project, self._policy)
         for pattern in self._policy.immutable:
             rules.add_immutable_rule(self._api, self._project, ImmutableRule(pattern))
+
+    def _quota(self) -> Quota | None:
+        if self._state is _Project.TO_BE_MADE:
+            limit = self._policy.quota
+            return None if limit is None else Quota(limit, 0)
+        try:
+            return projects.quota(self._api, self._project)
+        except Unauthorized:
+            return None  # an account for pushing alone may not look
 
     def _put_label(self, repository: str, artifact: Artifact, label: str) -> None:
         number = labels.find(self._api, artifact.project_id, label)

@@ -68,8 +68,9 @@ class Watchful(PlainTarget):
         self.calls = calls
         self.rule, self.room, self.refusal = rule, room, refusal
 
-    def prepare(self, repository: Store) -> None:
+    def prepare(self, repository: Store) -> Store:
         self.calls.append("prepare")
+        return repository
 
     def why_immutable(self, repository: Store, tag: str) -> str:
         self.calls.append(f"rule {tag}")
@@ -129,7 +130,7 @@ def test_what_the_registry_says_of_a_missing_project_comes_first(
     source: LayoutStore, document: Document, repository: Neighbour
 ) -> None:
     class Missing(PlainTarget):
-        def prepare(self, repository: Store) -> None:
+        def prepare(self, repository: Store) -> Store:
             raise NotFound("project 'nope' does not exist")
 
     with pytest.raises(NotFound, match="project 'nope'"):

@@ -18,6 +18,7 @@ from registry.harbor.rules import ImmutableRule
 from registry.harbor.scan import NoScanner, ScanGate
 from registry.harbor.target import HarborTarget
 from registry.oci import Platform
+from registry.progress import SilentProgress
 from registry.push import PushedImage, PushOptions
 from registry.sandbox.harbor.double import HarborDouble
 from registry.sandbox.harbor.state import Scanner
@@ -92,11 +93,15 @@ def test_a_missing_project_is_made_private_and_by_the_policy(tmp_path: Path) -> 
         assert not made.immutable("mnist", "latest")
 
 
-def test_a_dry_run_makes_no_project(tmp_path: Path) -> None:
+def test_a_dry_run_makes_no_project_and_tells_what_would_be_sent(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
-        with pytest.raises(NotFound, match=r"does not exist on 127\.0\.0\.1:[0-9]+ yet"):
-            given.push(given.image(), project="new", create_project=True, options=DRY)
+        document = given.image()
+        outcome = given.push(document, project="new", create_project=True, options=DRY)
+        assert outcome.tally.sent_bytes == sum(blob.size for blob in document.blobs())
         assert "new" not in given.double.state.projects
+        small = ProjectPolicy(quota=5)
+        with pytest.raises(Refused, match="has no room"):
+            given.push(document, project="new", create_project=True, policy=small, options=DRY)
 
 
 def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
@@ -304,6 +309,25 @@ def test_a_scan_is_started_awaited_and_recorded(tmp_path: Path) -> None:
     assert found["finished"]
 
 
+def test_a_scan_tells_how_far_it_is(tmp_path: Path) -> None:
+    class Lines(SilentProgress):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def say(self, line: str) -> None:
+            self.lines.append(line)
+
+    progress = Lines()
+    with bench(tmp_path) as given:
+        given.push(given.image(), scan=FAST, progress=progress)
+    assert progress.lines == [
+        "scan of mnist: not to be seen yet, Harbor's job queue may be long",
+        "scan of mnist: queued",
+        "scan of mnist: running",
+        "scan of mnist: nothing found",
+    ]
+
+
 def test_a_gate_refuses_what_is_as_bad_or_worse(tmp_path: Path) -> None:
     scanner = Scanner(counts={"Critical": 1, "High": 2, "Medium": 4}, fixable=5)
     with pytest.raises(Refused) as caught:
@@ -325,7 +349,7 @@ def test_a_scanner_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("last", "said"),
-    [("", "still not to be seen"), ("Pending", "still queued"), ("Running", "still running")],
+    [("", "not to be seen yet"), ("Pending", "queued"), ("Running", "running")],
 )
 def test_a_scan_without_a_verdict_says_how_far_it_is(tmp_path: Path, last: str, said: str) -> None:
     gate = ScanGate(interval=0.01, timeout=0.05)
