@@ -13,16 +13,13 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from builder.layer import Entry
 from registry.errors import CorruptContent
 
+_CHUNK = 1 << 20
 # What zipfile lets through for an archive that is damaged, encrypted, or of an unknown method.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _INTERPRETER = b"#!/usr/bin/python3"
@@ -58,21 +55,25 @@ class Scheme:
         return folders[key]
 
 
-def wheel_entries(path: Path, scheme: Scheme) -> list[Entry]:
-    """The files of a wheel, its scripts and its records. Raises CorruptContent."""
+def wheel_entries(path: Path, scheme: Scheme, folder: Path) -> list[Entry]:
+    """The files of a wheel, its scripts and its records. Raises CorruptContent.
+
+    folder: made here, holds the files' content for as long as the entries are of use.
+    """
+    folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path) as archive:
-            return _entries(archive, path, scheme)
+            return _entries(archive, path, scheme, folder)
     except (*_BROKEN, KeyError, UnicodeDecodeError, configparser.Error) as error:
         raise CorruptContent(f"{path.name} is not a wheel", str(error)[:120]) from error
 
 
-def _entries(archive: zipfile.ZipFile, path: Path, scheme: Scheme) -> list[Entry]:
+def _entries(archive: zipfile.ZipFile, path: Path, scheme: Scheme, folder: Path) -> list[Entry]:
     info = _dist_info(archive, path)
     name = info.split("-")[0]
     data = info.removesuffix(".dist-info") + ".data/"
     found: list[Entry] = []
-    for member in archive.infolist():
+    for number, member in enumerate(archive.infolist()):
         if member.is_dir() or member.filename == f"{info}/RECORD":
             continue
         _check_name(member.filename, path)
@@ -80,20 +81,24 @@ def _entries(archive: zipfile.ZipFile, path: Path, scheme: Scheme) -> list[Entry
         if script:
             found.append(_script(target, archive.read(member)))
         else:
-            mode = 0o755 if (member.external_attr >> 16) & stat.S_IXUSR else 0o644
-            found.append(
-                Entry(
-                    target,
-                    mode,
-                    size=member.file_size,
-                    open=partial(_member, path, member.filename),
-                )
-            )
+            found.append(_unpacked(archive, member, folder / str(number), target))
     if f"{info}/entry_points.txt" in archive.namelist():
         text = archive.read(f"{info}/entry_points.txt").decode("utf-8")
         found += _console_scripts(text, path)
     found.append(_file(f"{scheme.packages}/{info}/INSTALLER", b"imgctl\n"))
     return [*found, _record(found, f"{scheme.packages}/{info}/RECORD", scheme)]
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, target: str) -> Entry:
+    """A member, its content put into the file `place`."""
+    state = hashlib.sha256()
+    with archive.open(member) as source, place.open("wb") as out:
+        while chunk := source.read(_CHUNK):
+            state.update(chunk)
+            out.write(chunk)
+        size = out.tell()
+    mode = 0o755 if (member.external_attr >> 16) & stat.S_IXUSR else 0o644
+    return Entry(target, mode, size=size, open=lambda: place.open("rb"), sha256=state.hexdigest())
 
 
 def _dist_info(archive: zipfile.ZipFile, path: Path) -> str:
@@ -154,25 +159,12 @@ def _record(entries: list[Entry], target: str, scheme: Scheme) -> Entry:
         inside = entry.path.startswith(f"{scheme.packages}/")
         shown = entry.path[len(scheme.packages) + 1 :] if inside else up + entry.path
         quoted = f'"{shown}"' if "," in shown else shown
-        lines.append(f"{quoted},sha256={_digest(entry)},{entry.size}\n")
+        digest = base64.urlsafe_b64encode(bytes.fromhex(entry.sha256)).rstrip(b"=").decode()
+        lines.append(f"{quoted},sha256={digest},{entry.size}\n")
     lines.append(f"{target[len(scheme.packages) + 1 :]},,\n")
     return _file(target, "".join(lines).encode())
 
 
-def _digest(entry: Entry) -> str:
-    assert entry.open is not None  # noqa: S101 - every entry here is a file
-    state = hashlib.sha256()
-    with entry.open() as stream:
-        while chunk := stream.read(1 << 20):
-            state.update(chunk)
-    return base64.urlsafe_b64encode(state.digest()).rstrip(b"=").decode()
-
-
 def _file(path: str, content: bytes, mode: int = 0o644) -> Entry:
-    return Entry(path, mode, size=len(content), open=lambda: io.BytesIO(content))
-
-
-@contextmanager
-def _member(path: Path, name: str) -> Iterator[BinaryIO]:
-    with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
-        yield stream  # type: ignore[misc]
+    digest = hashlib.sha256(content).hexdigest()
+    return Entry(path, mode, size=len(content), open=lambda: io.BytesIO(content), sha256=digest)

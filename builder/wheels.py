@@ -76,7 +76,9 @@ def unpack_wheels(
     finally:
         progress.finish("wheels")
     scheme = Scheme(plan.base.python)
-    entries = [entry for file in files for entry in wheel_entries(file, scheme)]
+    entries = [
+        entry for file in files for entry in wheel_entries(file, scheme, folder / f"in-{file.name}")
+    ]
     named = tuple(
         {"name": item.name, "version": item.version, "file": item.file, "sha256": item.sha256}
         for item in wheels

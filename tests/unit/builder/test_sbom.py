@@ -69,7 +69,9 @@ def test_files_are_named_with_their_digests(tmp_path: Path) -> None:
 def test_a_wheel_of_the_direct_engine_is_a_package_with_the_wheels_hash(tmp_path: Path) -> None:
     path = wheel(tmp_path, "tqdm", "4.66.1", "License-Expression: MPL-2.0 AND MIT")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    made = write_layer(wheel_entries(path, Scheme("3.8")), tmp_path / "layer", 0)
+    made = write_layer(
+        wheel_entries(path, Scheme("3.8"), tmp_path / "content"), tmp_path / "layer", 0
+    )
     wheels = [{"name": "TQDM", "version": "4.66.1", "file": path.name, "sha256": digest}]
     listed = found(tmp_path, made.path.read_bytes(), layer(SCRIPT), wheels=wheels)
     (package,) = listed.packages

@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from os.path import normpath
@@ -40,7 +41,8 @@ def content(entry: Entry) -> bytes:
 
 
 def unpacked(path: Path) -> dict[str, Entry]:
-    return {entry.path: entry for entry in wheel_entries(path, PYTHON38)}
+    folder = Path(tempfile.mkdtemp(dir=path.parent)) / "content"
+    return {entry.path: entry for entry in wheel_entries(path, PYTHON38, folder)}
 
 
 def test_modules_go_to_debians_folder_for_what_pip_installs(tmp_path: Path) -> None:
