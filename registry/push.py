@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from registry.errors import BadInput, CorruptContent, Refused
 from registry.oci import Descriptor, Document, Platform
@@ -22,9 +23,15 @@ from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.store import Store
 from registry.transfer import CopyOptions, Tally, choose, estimate, send
+from registry.workers import work
 
 RECORD_FILE = "push.json"
 _MAX_CONFIG = 4 << 20  # bytes
+_AT_ONCE = 8  # requests that carry no blob
+
+T = TypeVar("T")
+R = TypeVar("R")
+TagStates = Mapping[str, Descriptor | None]
 
 
 class ReleaseTarget(Protocol):
@@ -66,8 +73,7 @@ class PlainTarget:
 
     def verify(self, repository: Store, pushed: PushedImage) -> None:
         """Each tag must name the digest and size that were sent."""
-        for tag in pushed.tags:
-            check_read_back(repository, tag, pushed.descriptor)
+        at_once(lambda tag: check_read_back(repository, tag, pushed.descriptor), pushed.tags)
 
     def finish(self, repository: Store, pushed: PushedImage) -> Mapping[str, Any]:
         """Nothing to add."""
@@ -205,28 +211,31 @@ def push(
     *,
     options: PushOptions = PushOptions(),
     progress: Progress = SILENT,
+    states: TagStates | None = None,
 ) -> Outcome:
     """Push one build; nothing is sent when all its tags name its digest already.
 
-    Raises Refused when a tag that must not move names something else, CorruptContent or NotFound
-    when the source is not what it should be, and what the stores and the target raise.
+    states: what its tags name now, where that was asked before. Raises Refused when a tag that
+    must not move names something else, CorruptContent or NotFound when the source is not what it
+    should be, and what the stores and the target raise.
     """
     document, image_size = check_source(request)
     repository = target.prepare(repository)
     pushed = PushedImage(request.tags, document.descriptor, request.platform, image_size)
-    states = {tag: repository.manifest_descriptor(tag) for tag in request.tags}
+    states = states or tag_states(repository, request.tags)
     moving = [tag for tag in request.tags if not _names(states[tag], document)]
     if not moving:
         extra = {} if options.dry_run else target.finish(repository, pushed)
         return Outcome(pushed, Tally(), True, extra)
     for tag in moving:
         _check_may_move(request, repository, target, tag, states[tag], options)
+    tally, is_new = Tally(), len(moving) == len(request.tags)
     if options.dry_run:
-        tally = estimate(request.source, repository, document, origins=request.origins)
-        target.check_quota(repository, tally.sent_bytes)
+        if is_new:
+            tally = estimate(request.source, repository, document, origins=request.origins)
+            target.check_quota(repository, tally.sent_bytes)
         return Outcome(pushed, tally, False)
-    tally = Tally()
-    if len(moving) == len(request.tags):
+    if is_new:
         tally = send(
             request.source,
             repository,
@@ -238,10 +247,21 @@ def push(
             before_sending=lambda missing: target.check_quota(repository, missing),
         )
         moving = moving[1:]
-    for tag in moving:
-        repository.put_manifest(document, tag)
+    at_once(lambda tag: repository.put_manifest(document, tag), moving)
     target.verify(repository, pushed)
     return Outcome(pushed, tally, False, target.finish(repository, pushed))
+
+
+def tag_states(repository: Store, tags: Sequence[str]) -> TagStates:
+    """What each tag names now, None for one that is not there; all asked for at once."""
+    return dict(zip(tags, at_once(repository.manifest_descriptor, tags), strict=True))
+
+
+def at_once(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """function(item) for every item, several at a time; the results in their order."""
+    if len(items) < 2:
+        return [function(item) for item in items]
+    return work(function, items, _AT_ONCE, threading.Event())
 
 
 def check_source(request: PushRequest) -> tuple[Document, int]:

@@ -25,7 +25,10 @@ from registry.push import (
     PushRecord,
     PushRequest,
     ReleaseTarget,
+    TagStates,
+    at_once,
     push,
+    tag_states,
     write_record,
 )
 from registry.reference import check_repository, split_place
@@ -87,7 +90,7 @@ class Pushed:
 
 
 def push_builds(work: Work, builds: Sequence[Build]) -> list[Pushed]:
-    """Push builds one after the other; one that fails does not stop the rest.
+    """Push builds, one or more, one after the other; one that fails does not stop the rest.
 
     Raises BadInput when a tag given for all would have to name two images; and at once what keeps
     all of them from being pushed: no answer, no login, no project.
@@ -95,33 +98,63 @@ def push_builds(work: Work, builds: Sequence[Build]) -> list[Pushed]:
     _check_tags(work, builds)
     client, host = work.client, work.place.host
     before = client.requests
-    if builds:
-        work.target.prepare(_repository(work, builds[0], ()))
+    work.target.prepare(_repository(work, builds[0], ()))
+    seen: list[TagStates] = [{}]
+    costs = [0]
+    if len(builds) > 1:
+        seen = at_once(lambda build: _look(work, build), builds)
+        costs = [len(_tags(work, build)) for build in builds]
+    # What was asked on behalf of all is put down to the first.
+    costs[0] += client.requests - before - sum(costs)
     results = []
-    for build in builds:
+    for build, states, cost in zip(builds, seen, costs, strict=True):
         try:
-            results.append(Pushed(build, push_build(work, build, before)))
+            results.append(Pushed(build, push_build(work, build, cost, states)))
         except ImgctlError as error:
             if isinstance(error, Unreachable) and not client.session(host).answered:
                 raise
             results.append(Pushed(build, error=error))
-        before = client.requests
     return results
 
 
-def push_build(work: Work, build: Build, before: int | None = None) -> PushRecord:
+def _look(work: Work, build: Build) -> TagStates:
+    """What a build's tags name now, if that is the build already; else empty.
+
+    Until its turn comes others may push too, so before tags are moved they are looked at again.
+    """
+    try:
+        states = tag_states(_repository(work, build, ()), _tags(work, build))
+    except ImgctlError:
+        return {}  # its push will say why
+    there = all(found and found.digest == build.record.digest for found in states.values())
+    return states if there else {}
+
+
+def _tags(work: Work, build: Build) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((build.tag, *work.tags)))
+
+
+def push_build(
+    work: Work, build: Build, cost: int = 0, states: TagStates | None = None
+) -> PushRecord:
     """Push one build, and write what was done beside it; raises as registry.push does.
 
-    before: how many requests the client had made when this push began, if not just now.
+    states: what the build's tags name now, if that was asked before, and cost: in how many
+    requests.
     """
     client, place = work.client, work.place
-    before = client.requests if before is None else before
+    before = client.requests - cost
     places = origins(build, client, work.mirror, place.host, work.known)
     repository = _repository(work, build, places)
     with _blaming(build):
         request = push_request(work, build, places)
         outcome = push(
-            request, repository, work.target, options=work.options, progress=work.progress
+            request,
+            repository,
+            work.target,
+            options=work.options,
+            progress=work.progress,
+            states=states,
         )
     record = PushRecord.of(
         request,
@@ -155,7 +188,7 @@ def _repository(work: Work, build: Build, places: Sequence[Origin]) -> Repositor
 def push_request(work: Work, build: Build, places: Sequence[Origin]) -> PushRequest:
     """What registry.push needs to know of a build."""
     value = build.record.value
-    tags = tuple(dict.fromkeys((build.tag, *work.tags)))
+    tags = _tags(work, build)
     return PushRequest(
         image=build.image,
         source=LayoutStore(build.folder),

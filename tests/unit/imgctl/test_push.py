@@ -465,3 +465,16 @@ def test_another_builds_own_tag_is_not_taken_from_it(
     assert code == 3
     assert "names another build" in err
     assert registry.tags("mnist")["1.1.0-l4t-r35.2.1"] == digest_of(other)
+
+
+def test_of_many_images_every_request_is_in_one_record(
+    call: Call, dist: Path, registry: Running
+) -> None:
+    for number in range(5):
+        make_build(dist, f"image-{number}", base=(registry.host, BASE), script=b"%d" % number)
+    options = ("--registry", registry.host, "--tag", "latest", "--format", "json")
+    first = json.loads(call("push", *options)[1])
+    again = json.loads(call("push", *options)[1])
+    assert [item["unchanged"] for item in again] == [True] * 5
+    assert [item["requests"] for item in again] == [2] * 5
+    assert all(item["requests"] <= 12 for item in first)
