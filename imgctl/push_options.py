@@ -24,8 +24,11 @@ _OF_HARBOR = {
 }
 
 
-def place_of(given: dict[str, Any]) -> Place:
-    """Where to; a host on the command line stands before one in imgctl.yaml."""
+def place_of(given: dict[str, Any], default_project: str = DEFAULT_PROJECT) -> Place:
+    """Where to; a host on the command line stands before one in imgctl.yaml.
+
+    default_project: on Harbor, where none is named.
+    """
     from release.push import Place
 
     harbor, plain = _chosen(given)
@@ -37,7 +40,7 @@ def place_of(given: dict[str, Any]) -> Place:
         return Place.parse(plain, given["project"] or "")
     if "/" in harbor and "://" not in harbor:
         raise BadInput(f"--harbor {harbor} names more than a host", "", "give --project NAME too")
-    return Place.parse(harbor, given["project"] or DEFAULT_PROJECT)
+    return Place.parse(harbor, given["project"] or default_project)
 
 
 def _chosen(given: dict[str, Any]) -> tuple[str, str]:
@@ -54,7 +57,7 @@ def _chosen(given: dict[str, Any]) -> tuple[str, str]:
         return (harbor, "") if harbor_wins else ("", plain)
     if not harbor and not plain:
         hint = "add --harbor HOST, or `harbor: HOST` in imgctl.yaml; --registry HOST for others"
-        raise BadInput("push where?", "", hint)
+        raise BadInput("where to?", "", hint)
     return harbor, plain
 
 

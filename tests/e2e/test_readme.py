@@ -42,6 +42,7 @@ def test_every_command_works(
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DOCKER_CONFIG": str(tmp_path / ".docker"),
         "IMGCTL_BASE_MIRROR": base_image.host,
+        "IMGCTL_FROM": base_image.host,
         "IMGCTL_USERNAME": harbor.username,
         "IMGCTL_PASSWORD": harbor.password,
     }

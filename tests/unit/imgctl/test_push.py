@@ -263,7 +263,7 @@ def test_an_image_for_another_platform_is_not_pushed(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "push where?"),
+        ((), "where to?"),
         (("--registry", "http://host.example/x"), "is given as a URL"),
         (("--harbor", "https://user:pw@harbor.example"), "is given as a URL"),
         (("--registry", "bad_host!"), "is not a registry host"),

@@ -19,6 +19,7 @@ from registry.oci import (
     canonical_json,
     sha256,
 )
+from registry.store import Store
 
 LAYER = Descriptor(OCI_LAYER_GZIP, sha256(b"layer"), 5)
 CONFIG = Descriptor(OCI_CONFIG, sha256(b"{}"), 2)
@@ -99,7 +100,7 @@ def blob(content: bytes, media_type: str = OCI_LAYER_GZIP) -> Descriptor:
     return Descriptor(media_type, sha256(content), len(content))
 
 
-def put_image(store: LayoutStore, tag: str | None, *contents: bytes, **config: str) -> Document:
+def put_image(store: Store, tag: str | None, *contents: bytes, **config: str) -> Document:
     """Store an image whose layers have these contents; its manifest."""
     raw = canonical_json({"architecture": "arm64", "os": "linux", **config})
     for content in (raw, *contents):
