@@ -18,11 +18,11 @@ from builder.request import Request, resolve_base
 from registry.client import RegistryClient
 from registry.errors import BadInput, ImgctlError, NotFound, Refused, Unreachable
 from registry.oci import Document, Platform
-from registry.origin import Origin
+from registry.origin import Origin, RemoteStore
 from registry.progress import SILENT, Progress
 from registry.push import ReleaseTarget, check_read_back
 from registry.reference import Reference
-from registry.repository import Repository
+from registry.store import Store
 from registry.transfer import CopyOptions, Tally, choose, send
 
 
@@ -155,13 +155,9 @@ def _sync(
     """One base, and the repository it is in now as an origin for the next one."""
     client, options, tag = work.client, work.options, target.target
     store = client.repository(source.host, source.repository)
-    into = client.repository(
-        target.host,
-        target.repository,
-        push=True,
-        mount_from=[
-            origin.store.name for origin in origins if isinstance(origin.store, Repository)
-        ],
+    mount_from = [origin.store.name for origin in origins if isinstance(origin.store, RemoteStore)]
+    into = work.target.prepare(
+        client.repository(target.host, target.repository, push=True, mount_from=mount_from)
     )
     root = choose(store, source.target, options.platform)
     if _is_there(into, tag, root, options.platform):
@@ -186,7 +182,7 @@ def _sync(
     return Synced(wanted, source, target, root.digest, tally), Origin(into, frozenset(known))
 
 
-def _is_there(into: Repository, tag: str, root: Document, platform: Platform | None) -> bool:
+def _is_there(into: Store, tag: str, root: Document, platform: Platform | None) -> bool:
     """Whether the tag names the document, by itself or in an index that was brought whole."""
     try:
         there = into.manifest(tag)

@@ -76,7 +76,7 @@ def sync(
         work = SyncWork(
             client,
             mirror,
-            target_of(given, client, place),
+            target_of(given, client, place, progress),
             Mirror.parse(given["source"]) if given["source"] else None,
             options,
             progress,

@@ -125,6 +125,9 @@ def test_a_missing_project_is_named_and_made_when_asked(
     assert err == (
         f"imgctl: project 'bases' does not exist on {harbor.host}\n  fix: add --create-project\n"
     )
+    code, _, err = call(*command, "--create-project", "--dry-run")
+    assert (code, "would have sent" in err) == (0, True)
+    assert "bases" not in harbor.double.state.projects
     assert call(*command, "--create-project")[0] == 0
     assert harbor.double.state.find_artifact(f"bases/{PYTORCH}", PYTORCH_TAG) is not None
 
