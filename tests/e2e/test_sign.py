@@ -16,6 +16,8 @@ import pytest
 from registry.client import RegistryClient, RegistryOptions
 from registry.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Document, sha256
 from registry.repository import Repository
+from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.server import serve
 from registry.signing import tags
 from registry.signing.bundle import BUNDLE, EMPTY, Bundle, referrer
 from registry.signing.dsse import IN_TOTO, Envelope
@@ -110,6 +112,29 @@ def test_cosign_believes_what_imgctl_attests(
         done = cosign.verify_attestation("ours.pub", image, kind, bundle=bundle)
         assert done.returncode == 0, f"{kind}\n{done.stderr}"
         assert cosign.verify_attestation("theirs.pub", image, kind, bundle=bundle).returncode != 0
+
+
+def test_on_a_registry_with_the_referrers_api_no_tag_stands_in_for_it(
+    cosign: Cosign, image: str, store: Repository, imgctl: Imgctl
+) -> None:
+    digest = image.partition("@")[2]
+    with (
+        serve(MemoryRegistry(referrers=True)) as host,
+        RegistryClient(RegistryOptions()) as client,
+    ):
+        target = client.repository(host, "algorithms/mnist", push=True)
+        copy(store, target, digest, "1.0.0")
+        reference = f"{host}/algorithms/mnist@{digest}"
+        bundle = ("--key", "ours.key", "--signature-format", "bundle")
+        imgctl("sign", reference, *bundle, env=KEY).check()
+        imgctl("attest", reference, *bundle, env=KEY).check()
+        assert target.tags() == ["1.0.0"]
+        assert (cosign.verify("ours.pub", reference).returncode == 0) is cosign.newer
+        for kind in TYPES.values():
+            done = cosign.verify_attestation("ours.pub", reference, kind, bundle=True)
+            assert done.returncode == 0, done.stderr
+        cosign.sign("theirs.key", reference, bundle=cosign.newer)
+        imgctl("verify", reference, "--key", "theirs.pub").check()
 
 
 def test_cosign_believes_a_pair_that_imgctl_made(

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from registry.client import RegistryClient, RegistryOptions
+from registry.credentials import Credentials
 from registry.errors import CorruptContent, NotFound, Refused
 from registry.layout import LayoutStore
 from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, canonical_json, sha256
 from registry.repository import Repository
+from registry.sandbox.harbor.double import harbor_double
 from registry.signing import tags
 from registry.signing.attach import attach, attest, sign
 from registry.signing.bundle import BUNDLE, EMPTY, Bundle, referrer
@@ -161,6 +164,19 @@ def test_a_layout_on_disk_is_signed_and_verified_like_a_registry(tmp_path: Path)
     assert (len(found.signatures), len(found.attestations)) == (2, 2)
     with pytest.raises(Refused):
         verify(layout, image.digest, [key("other").public])
+
+
+def test_an_image_on_harbor_is_signed_and_verified_like_any_other() -> None:
+    with harbor_double(projects=("algorithms",)) as running:
+        login = Credentials(running.username, running.password)
+        with RegistryClient(RegistryOptions(credentials=lambda host: login)) as client:
+            store = client.repository(running.host, "algorithms/mnist", push=True)
+            image = put_image(store)
+            both = [signature_of(image.digest), provenance(image.digest)]
+            assert attach(store, image, both, key()) == attach(store, image, both, key())
+            found = verify(store, image.digest, KEYS, Policy(require=("provenance",)))
+            assert (len(found.signatures), len(found.attestations)) == (2, 2)
+            assert found.passed_over == ()
 
 
 def test_an_index_is_signed_as_it_is(store: Repository) -> None:
