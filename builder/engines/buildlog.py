@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +23,8 @@ from registry.progress import Progress
 _PLACE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)$", re.MULTILINE)
 _STEP_NUMBER = re.compile(r"^\[[^\]]*\] ")
 _KEPT_LINES = 15
+_SILENCE = 15.0  # seconds between two lines of what steps write
+_WIDTH = 160  # characters of such a line
 _WORTH_A_LINE = 2.0  # seconds of a step
 _LARGE = 1 << 20  # bytes of a transfer worth a bar of its own
 
@@ -37,8 +41,11 @@ class FailedStep:
 class BuildLog:
     """Reads the lines of one buildx run as they come."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: seconds."""
         self._progress = progress
+        self._clock = clock
+        self._heard = clock()
         self._names: dict[str, str] = {}
         self._open: set[str] = set()
         self._transfers: dict[str, int] = {}
@@ -121,7 +128,12 @@ class BuildLog:
         except ValueError:
             return
         kept = self._output.setdefault(str(log.get("vertex")), deque(maxlen=_KEPT_LINES))
-        kept.extend(line for line in text.splitlines() if line.strip())
+        lines = [line for line in text.splitlines() if line.strip()]
+        kept.extend(lines)
+        # A step may run for half an hour: where there are no bars, this shows that it does.
+        if lines and self._clock() - self._heard >= _SILENCE:
+            self._heard = self._clock()
+            self._progress.say(f"  | {lines[-1][:_WIDTH]}")
 
 
 def explain(log: BuildLog, status: int) -> ImgctlError:
@@ -129,10 +141,12 @@ def explain(log: BuildLog, status: int) -> ImgctlError:
     failed = log.failed
     said = failed.error if failed else _reason(log.last_words)
     everything = "\n".join([said, log.last_words, *(failed.output if failed else ())])
-    for pattern, kind, what, hint in _KNOWN:
+    runs = failed is not None and failed.name.split(" ")[0] == "RUN"
+    # What a step's own program could not reach is no trouble of the base.
+    for pattern, kind, what, hint in _KNOWN if runs else (*_WITH_THE_BASE, *_KNOWN):
         if re.search(pattern, everything, re.IGNORECASE):
             return kind(what, _where(log, said), hint)
-    if failed and failed.name.split(" ")[0] == "RUN":
+    if failed and runs:
         tail = failed.output[-1] if failed.output else ""
         why = f"{_where(log, said)}: {tail}" if tail else _where(log, said)
         return ImgctlError(f"a step of the build failed: {failed.name[:120]}", why)
@@ -180,6 +194,28 @@ _QEMU = (
 )
 
 # Pattern, error, what it means, what to do. The first that fits counts.
+_WITH_THE_BASE: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
+    (
+        r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope",
+        Unauthorized,
+        "the builder may not read the base from its registry",
+        "log in with `docker login` as the user who builds",
+    ),
+    (
+        r"x509:|certificate signed by unknown authority|tls: failed to verify",
+        Unreachable,
+        "the builder does not trust the registry of the base",
+        "where the daemon runs, put the authority into /etc/docker/certs.d/HOST/ca.crt; "
+        "for another builder, into its buildkitd.toml",
+    ),
+    (
+        r"server gave HTTP response to HTTPS client",
+        Unreachable,
+        "the builder speaks TLS to a registry that does not",
+        "name the registry under insecure-registries in daemon.json; "
+        "for another builder, with `http = true` in its buildkitd.toml",
+    ),
+)
 _KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
     (
         r"uncaught target signal",
@@ -216,12 +252,6 @@ _KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
         Refused,
         "the builder does not allow --network host",
         "create it with `--buildkitd-flags '--allow-insecure-entitlement network.host'`",
-    ),
-    (
-        r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope",
-        Unauthorized,
-        "the builder may not read the base from its registry",
-        "log in with `docker login` as the user who builds",
     ),
     (
         r"cannot connect to the docker daemon|error during connect",

@@ -89,6 +89,15 @@ def test_a_step_worth_waiting_for_says_how_long_it_took(completed: str, note: st
     assert progress.events == ["start [1/2] RUN make", note]
 
 
+def test_a_step_that_runs_long_shows_a_line_of_its_output_now_and_then() -> None:
+    progress, now = Noted(), [0.0]
+    log = BuildLog(progress, lambda: now[0])
+    for seconds in range(0, 40, 4):
+        now[0] = seconds
+        log.feed(said("[1/2] RUN make", f"compiling\nfile {seconds}\n"))
+    assert progress.events == ["  | file 16", "  | file 32"]
+
+
 def test_what_was_open_when_buildx_ended_is_closed() -> None:
     progress = Noted()
     log = BuildLog(progress)
@@ -124,8 +133,6 @@ def test_a_step_cancelled_because_of_another_is_not_the_cause() -> None:
          "--network host"),
         ("granting entitlement network.host is not allowed", Refused, "--network host",
          "allow-insecure-entitlement"),
-        ("pull access denied: 401 Unauthorized", Unauthorized, "may not read the base",
-         "docker login"),
         ("ERROR: Cannot connect to the Docker daemon at unix:///x", Unreachable, "daemon",
          "--engine direct"),
         ('ERROR: no builder "farm" found', ImgctlError, "no such builder", "docker buildx ls"),
@@ -147,6 +154,29 @@ def test_exit_139_without_a_word_from_qemu_may_be_its_fault() -> None:
     assert error.what.startswith("a step of the build crashed, as programs do when QEMU")
     assert error.hint.startswith("where the builder emulates arm64")
     assert "qemu-v8.1.5" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "what", "hint"),
+    [
+        ("401 Unauthorized", Unauthorized, "may not read the base", "docker login"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority",
+         Unreachable, "does not trust", "certs.d"),
+        ("http: server gave HTTP response to HTTPS client", Unreachable, "speaks TLS",
+         "insecure-registries"),
+    ],
+)  # fmt: skip
+def test_trouble_with_the_base_is_told_from_that_of_a_step(
+    text: str, kind: type[ImgctlError], what: str, hint: str
+) -> None:
+    name = "[context nvcr.io/nvidia/l4t-base:r35.2.1] docker-image://registry.example.com/l4t-base"
+    error = failed(name=name, error=f"failed to do request: {text}")
+    assert type(error) is kind
+    assert what in error.what
+    assert hint in error.hint
+    own = failed(f"pip: {text}", error=RUN_ERROR + "1")
+    assert own.what == "a step of the build failed: RUN make"
+    assert text in own.why
 
 
 def test_lines_that_are_no_events_are_buildx_own_words() -> None:
