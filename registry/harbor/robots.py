@@ -134,8 +134,10 @@ def listing(api: HarborApi, project: Project | None = None) -> list[Robot]:
     where = f"project {project.name} on {api.host}" if project else api.host
     items = api.pages("/robots", f"list the robot accounts of {where}", query)
     robots = [Robot.from_json(item) for item in items]
-    level = "project" if project else "system"
-    return [robot for robot in robots if robot.level == level]
+    if project is None:
+        return [robot for robot in robots if robot.level == "system"]
+    # A version that did not know these fields would have sent every account there is.
+    return [item for item in robots if item.level == "project" and project.name in item.namespaces]
 
 
 def create(
