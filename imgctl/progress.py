@@ -219,7 +219,7 @@ def size(count: float) -> str:
 
 def moved(tally: Tally, *, would: bool = False) -> str:
     """What a transfer moved, in words; would: a dry run."""
-    parts = [f"sent {size(tally.sent_bytes)}"]
+    parts = [f"sent {size(tally.sent_bytes)}" if tally.sent else "sent nothing"]
     if tally.mounted:
         parts.append(f"mounted {size(tally.mounted_bytes)}")
     if tally.present:

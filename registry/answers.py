@@ -165,7 +165,7 @@ def project_missing(answer: Answer) -> NotFound | None:
             return NotFound(
                 f"project {name!r} does not exist on {answer.url.netloc}",
                 "",
-                "create it first, or add --create-project",
+                "create it first; `imgctl push --harbor` does with --create-project",
                 status=answer.status,
             )
     return None

@@ -101,7 +101,13 @@ class Repository:
             {"Content-Type": document.media_type},
             document.raw,
         )
-        answer = self._session.expect(call, 201, 200, 202)
+        answer = self._session.call(call)
+        if answer.status == 412 and reference and self._names(reference, document):
+            # Harbor refuses an immutable tag even what it names already: a reply that was lost,
+            # or another push of the same image, came first.
+            return
+        if answer.status not in (200, 201, 202):
+            raise self._session.error(call, answer)
         stated = answer.headers.get("docker-content-digest", "")
         if is_digest(stated) and stated != digest_of(document.raw, stated):
             raise CorruptContent(
@@ -267,6 +273,10 @@ class Repository:
         ) or reply.status not in (200, 206):
             raise self._session.error(call, read_answer(reply))
         return reply
+
+    def _names(self, reference: str, document: Document) -> bool:
+        answer = self._session.call(self._manifest_call("HEAD", reference))
+        return answer.ok and answer.headers.get("docker-content-digest") == document.digest
 
     def _at(self, reference: str) -> str:
         return f"{self}{'@' if is_digest(reference) else ':'}{reference}"

@@ -11,7 +11,8 @@ import pytest
 
 from registry.client import RegistryClient, RegistryOptions
 from registry.credentials import Credentials
-from registry.oci import sha256
+from registry.errors import Refused
+from registry.oci import Document, sha256
 from registry.sandbox.harbor.double import RunningHarbor, harbor_double
 from registry.sandbox.harbor.state import Scanner
 from tests.unit.imgctl.builds import BASE_LAYER, make_build, put_base
@@ -20,6 +21,12 @@ from tests.unit.registry.harbor.doubled import add_robot
 
 BASE = "nvcr/nvidia/l4t-base"
 PROJECT = "algorithms"
+SELECTORS = {
+    "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "*-l4t-*"}],
+    "scope_selectors": {
+        "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]
+    },
+}
 
 
 @pytest.fixture
@@ -167,13 +174,7 @@ def test_an_immutable_tag_does_not_move(
 ) -> None:
     call("push")
     before = artifact_of(harbor).document.digest
-    selectors = {
-        "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "*-l4t-*"}],
-        "scope_selectors": {
-            "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]
-        },
-    }
-    harbor.double.state.projects[PROJECT].rules[1] = {"id": 1, "disabled": False, **selectors}
+    harbor.double.state.projects[PROJECT].rules[1] = {"id": 1, "disabled": False, **SELECTORS}
     assert call("push")[0] == 0  # the same again is no move
     make_build(tmp_path / "dist", base=(harbor.host, BASE), script=b"changed")
     code, out, err = call("push", "--force")
@@ -226,3 +227,19 @@ def test_a_project_is_made_by_the_policy_in_the_settings_file(
     made = harbor.double.state.projects["made"]
     assert made.storage_limit == 5_000_000_000
     assert made.immutable("mnist", TAG)
+
+
+def test_an_immutable_tag_that_another_push_of_the_same_build_has_set_meanwhile_is_fine(
+    call: Call, harbor: RunningHarbor, build: Path
+) -> None:
+    call("push")
+    rule = {"id": 1, "disabled": False, **SELECTORS}
+    harbor.double.state.projects[PROJECT].rules[1] = rule
+    credentials = Credentials(harbor.username, harbor.password)
+    with RegistryClient(RegistryOptions(credentials=lambda host: credentials)) as client:
+        repository = client.repository(harbor.host, f"{PROJECT}/mnist", push=True)
+        document = repository.manifest(TAG)
+        repository.put_manifest(document, TAG)
+        value = {**document.value, "annotations": {"other": "image"}}
+        with pytest.raises(Refused):
+            repository.put_manifest(Document.of(value, document.media_type), TAG)
