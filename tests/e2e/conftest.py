@@ -21,6 +21,7 @@ from tests.e2e.support.registries import (
     htpasswd,
 )
 from tests.e2e.support.tokens import TokenServer, registry_settings, token_server
+from tests.e2e.support.watched import Watched, watched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,6 +109,13 @@ def base_image(registry: RunningRegistry) -> RunningRegistry:
     bases.push_base(registry.host, bases.PYTORCH, layers)
     bases.push_base(registry.host, bases.L4T_BASE, layers)
     return registry
+
+
+@pytest.fixture
+def base(base_image: RunningRegistry) -> Iterator[Watched]:
+    """The registry with the bases, watched."""
+    with watched(base_image.host) as pane:
+        yield pane
 
 
 @pytest.fixture(scope="session")

@@ -8,27 +8,18 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Imgctl
 from tests.e2e.support.images import TAG, built, write_image, write_template
-from tests.e2e.support.registries import RunningRegistry
-from tests.e2e.support.watched import Watched, watched
+from tests.e2e.support.watched import Watched
 
 MNIST = ("build", "mnist", "--l4t", "r35.2.1")
 PROBE = ("build", "probe", "--l4t", "r35.2.1", "--network", "host")
 # A graft reads a manifest and a config. NVIDIA's are about 8 kB each.
 SMALL = 20_000
-
-
-@pytest.fixture
-def base(base_image: RunningRegistry) -> Iterator[Watched]:
-    """The registry with the bases, watched."""
-    with watched(base_image.host) as pane:
-        yield pane
 
 
 def write_probe(folder: Path) -> None:

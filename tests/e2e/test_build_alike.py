@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,7 @@ import pytest
 from tests.e2e.conftest import Imgctl
 from tests.e2e.support import bases
 from tests.e2e.support.images import Layout, built, write_image
-from tests.e2e.support.registries import RunningRegistry
-from tests.e2e.support.watched import Watched, watched
-
-
-@pytest.fixture
-def base(base_image: RunningRegistry) -> Iterator[Watched]:
-    """The registry with the bases, watched."""
-    with watched(base_image.host) as pane:
-        yield pane
+from tests.e2e.support.watched import Watched
 
 
 def test_both_engines_make_the_same_image(

@@ -17,19 +17,11 @@ from tests.e2e.support import bases
 from tests.e2e.support.engines import classic_engine
 from tests.e2e.support.images import TAG, Layout, built, write_image
 from tests.e2e.support.processes import tool
-from tests.e2e.support.registries import RunningRegistry
-from tests.e2e.support.watched import Answer, Watched, watched
+from tests.e2e.support.watched import Answer, Watched
 
 MNIST = ("build", "mnist", "--l4t", "r35.2.1")
 APP = ("build", "app", "--l4t", "r35.2.1")
 HELLO = b"import platform\nprint('hello from', platform.machine())\n"
-
-
-@pytest.fixture
-def base(base_image: RunningRegistry) -> Iterator[Watched]:
-    """The registry with the bases, watched."""
-    with watched(base_image.host) as pane:
-        yield pane
 
 
 @pytest.fixture

@@ -15,18 +15,11 @@ from tests.e2e.support import bases
 from tests.e2e.support.images import built, write_image, write_template
 from tests.e2e.support.processes import free_port
 from tests.e2e.support.registries import RunningRegistry
-from tests.e2e.support.watched import Answer, Watched, watched
+from tests.e2e.support.watched import Answer, Watched
 
 MNIST = ("build", "mnist", "--l4t", "r35.2.1", "--engine", "direct")
 PROBE = ("build", "probe", "--l4t", "r35.2.1", "--network", "host")
 MANIFEST, BLOB = "/manifests/", "/blobs/sha256:"
-
-
-@pytest.fixture
-def base(base_image: RunningRegistry) -> Iterator[Watched]:
-    """The registry with the bases, watched."""
-    with watched(base_image.host) as pane:
-        yield pane
 
 
 def check_failed(done: Result, code: int, *words: str) -> None:

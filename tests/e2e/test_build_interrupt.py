@@ -14,17 +14,9 @@ from tests.e2e.conftest import Imgctl
 from tests.e2e.support import bases
 from tests.e2e.support.images import TAG, built, write_image, write_template
 from tests.e2e.support.interrupt import interrupt, start
-from tests.e2e.support.registries import RunningRegistry
-from tests.e2e.support.watched import Watched, watched
+from tests.e2e.support.watched import Watched
 
 PROBE = ("build", "probe", "--l4t", "r35.2.1", "--network", "host")
-
-
-@pytest.fixture
-def base(base_image: RunningRegistry) -> Iterator[Watched]:
-    """The registry with the bases, watched."""
-    with watched(base_image.host) as pane:
-        yield pane
 
 
 @pytest.fixture
