@@ -94,6 +94,8 @@ class PublicKey:
             elif isinstance(self._key, rsa.RSAPublicKey):
                 self._key.verify(signature, message, padding.PKCS1v15(), SHA256())
             elif isinstance(self._key, ed25519.Ed25519PublicKey):
+                if _is_prehashed(self._key.public_bytes_raw(), signature, message):
+                    return True
                 self._key.verify(signature, message)
             else:
                 return False
@@ -205,6 +207,22 @@ def write_pair(key: PrivateKey, prefix: Path, password: bytes) -> tuple[Path, Pa
         private.unlink()
         raise
     return private, public
+
+
+def _is_prehashed(key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the signature is Ed25519ph (RFC 8032), which cosign 3 makes of such keys.
+
+    Nobody else does, and cosign reads plain Ed25519 just as well, so that is what we make.
+    """
+    from nacl import bindings
+    from nacl.exceptions import CryptoError
+
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, message)
+    try:
+        return bool(bindings.crypto_sign_ed25519ph_final_verify(state, signature, key))
+    except (CryptoError, ValueError):
+        return False
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

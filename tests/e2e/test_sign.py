@@ -137,6 +137,28 @@ def test_on_a_registry_with_the_referrers_api_no_tag_stands_in_for_it(
         imgctl("verify", reference, "--key", "theirs.pub").check()
 
 
+@pytest.mark.parametrize("algorithm", ["ED25519", "RSA"])
+def test_other_kinds_of_keys_serve_both_programs(
+    cosign: Cosign, image: str, imgctl: Imgctl, algorithm: str
+) -> None:
+    folder = cosign.folder
+    _shell(f"openssl genpkey -algorithm {algorithm} -out plain.pem", folder)
+    _shell("openssl pkey -in plain.pem -pubout -out plain.pub", folder)
+    if algorithm == "ED25519":
+        # cosign takes no RSA keys in; of Ed25519, version 3 makes another kind of signature.
+        cosign.check("import-key-pair", "--key", "plain.pem", "--output-key-prefix", "taken")
+        for bundle in (False, True):
+            cosign.sign("taken.key", image, bundle=bundle)
+        found = imgctl("verify", image, "--key", "taken.pub", "--format", "json").check()
+        shown = json.loads(found.stdout)
+        assert shown["passed_over"] == []
+        forms = {item["form"] for item in shown["signatures"]}
+        assert forms == ({"bundle", "tag"} if cosign.newer else {"tag"})
+    imgctl("sign", image, "--key", "plain.pem").check()
+    imgctl("verify", image, "--key", "plain.pub").check()
+    assert cosign.verify("plain.pub", image).returncode == 0
+
+
 def test_cosign_believes_a_pair_that_imgctl_made(
     cosign: Cosign, image: str, imgctl: Imgctl
 ) -> None:

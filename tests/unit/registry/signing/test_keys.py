@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl import bindings
 
 from registry.errors import BadInput, ImgctlError
 from registry.signing import encrypted
@@ -53,6 +55,21 @@ def test_what_a_key_signs_its_public_half_verifies(kind: str) -> None:
     assert not public.verifies(signature, b"another message")
     assert not key("other").public.verifies(signature, b"message")
     assert not public.verifies(b"", b"message")
+
+
+def test_ed25519_is_read_with_its_message_hashed_first_too() -> None:
+    """So does cosign 3 sign with such a key."""
+    made = ed25519.Ed25519PrivateKey.generate()
+    public = PublicKey.of(made.public_key())
+    _, secret = bindings.crypto_sign_seed_keypair(made.private_bytes_raw())
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, b"message")
+    signature = bindings.crypto_sign_ed25519ph_final_create(state, secret)
+    assert public.verifies(signature, b"message")
+    assert not public.verifies(signature, b"another message")
+    assert not public.verifies(b"short", b"message")
+    with pytest.raises(InvalidSignature):
+        made.public_key().verify(signature, b"message")
 
 
 def test_signing_twice_gives_the_same_signature() -> None:
