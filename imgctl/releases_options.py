@@ -31,3 +31,17 @@ def repository_of(client: RegistryClient, given: dict[str, Any], image: str) -> 
 
     place = place_of(given)
     return client.repository(place.host, place.repository(image), push=True)
+
+
+def workload_of(image: str) -> dict[str, Any]:
+    """What an image needs to run, as its definition here says; said so when there is none."""
+    from builder.definition import find
+    from imgctl.catalogue import image_roots
+    from registry.errors import BadInput
+
+    try:
+        found = find(image, image_roots()).workload
+    except BadInput:
+        click.echo(f"note: there is no definition of {image} here: no GPU is asked for", err=True)
+        return {}
+    return {"kind": found.kind, "gpus": found.gpus, "host_network": found.host_network}

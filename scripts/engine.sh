@@ -58,7 +58,7 @@ PIN
 present() {
     local tool
     for tool in dockerd containerd ctr docker-registry crane oras cosign skopeo qemu-aarch64-static \
-        mmdebstrap nginx kubectl; do
+        mmdebstrap nginx kubectl chromium; do
         command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null ||
             return 1
     done
@@ -86,7 +86,8 @@ install() {
     apt-get install -y -qq --no-install-recommends \
         docker.io/trixie docker-cli/trixie containerd/trixie runc docker-buildx/sid \
         docker-registry crane/sid oras/trixie cosign/sid skopeo nginx-light \
-        qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd $kubectl >"$(mktemp)"
+        qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd chromium \
+        fonts-dejavu-core $kubectl >"$(mktemp)"
     present || die "packages are installed, yet a tool is missing"
     say "installed: $(docker_client --version), $(dockerd --version)"
 }

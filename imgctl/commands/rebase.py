@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.releases_options import workload_of
 from registry.errors import BadInput, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def command(
             click.echo(f"{name} stands on {job.new.pinned} already", err=True)
             return
         program = [*(found.settings.get("Entrypoint") or []), *(found.settings.get("Cmd") or [])]
-        folder = write_rebased(job, store, dist, program, _workload(name))
+        folder = write_rebased(
+            job, store, dist, program, workload_of(name.repository.rpartition("/")[2])
+        )
     if output_format == "json":
         print_json({"folder": str(folder), "tag": job.tag, "base": job.new.manifest.digest})
     else:
@@ -110,15 +113,3 @@ def _base(
         raise NotFound(
             f"the base that the image stands on is gone: {place}", error.why, hint
         ) from error
-
-
-def _workload(name: Reference) -> dict[str, Any]:
-    """What the image needs to run, as its definition says; nothing without one."""
-    from builder.definition import find
-    from imgctl.catalogue import image_roots
-
-    try:
-        found = find(name.repository.rpartition("/")[2], image_roots()).workload
-    except BadInput:
-        return {}
-    return {"kind": found.kind, "gpus": found.gpus, "host_network": found.host_network}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
-from imgctl.releases_options import place_options
+from imgctl.releases_options import place_options, workload_of
 
 
 @click.command(name="rollback")
@@ -51,7 +51,7 @@ def command(
         if not dry_run:
             put_tags(repository, plan)
             if output:
-                write_manifests(plan, _workload(image), output)
+                write_manifests(plan, workload_of(image), output)
     if output_format == "json":
         print_json(plan.to_json())
         return
@@ -59,18 +59,3 @@ def command(
         click.echo(f"{tag}  {before} -> {plan.target.digest}")
     if not plan.moves:
         click.echo(f"every readable tag is at {version} already", err=True)
-
-
-def _workload(image: str) -> dict[str, Any]:
-    """What the image needs to run, as its definition says now; nothing without one."""
-    from builder.definition import find
-    from imgctl.catalogue import image_roots
-    from registry.errors import BadInput
-
-    try:
-        found = find(image, image_roots()).workload
-    except BadInput:
-        click.echo(f"warning: there is no definition of {image} here, so no GPU is asked for",
-                   err=True)  # fmt: skip
-        return {}
-    return {"kind": found.kind, "gpus": found.gpus, "host_network": found.host_network}
