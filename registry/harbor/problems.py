@@ -39,8 +39,12 @@ def problem(answer: Answer, doing: str, user: str) -> ImgctlError:
     if missing := project_missing(answer):
         return missing
     if status == 403 and answer.has("FORBIDDEN"):
+        if not user:
+            host = answer.url.netloc
+            hint = f"run: imgctl login {host}"
+            return Unauthorized(f"{host} wants a login to {doing}", said, hint, status=status)
         return Unauthorized(
-            f"{user or 'nobody in particular'} is not allowed to {doing}",
+            f"{user} is not allowed to {doing}",
             said,
             "give the account that permission in Harbor, or log in as one that has it",
             status=status,

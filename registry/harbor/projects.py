@@ -98,7 +98,7 @@ def exists(api: HarborApi, name: str) -> bool:
 
     Raises Unauthorized without one.
     """
-    doing = f"look for project {name} on {api.host}"
+    doing = f"look for project {name}"
     try:
         return api.exists("/projects", doing, {"project_name": name})
     except Unauthorized:

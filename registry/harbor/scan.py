@@ -49,7 +49,7 @@ _STATES = {
 }
 _UNDER_WAY = (ScanState.QUEUED, ScanState.RUNNING)
 _IN_WORDS = {
-    ScanState.ABSENT: "not to be seen yet, Harbor's job queue may be long",
+    ScanState.ABSENT: "asked for, nothing to be seen of it yet",
     ScanState.QUEUED: "queued",
     ScanState.RUNNING: "running",
 }

@@ -160,6 +160,14 @@ class HarborTarget:
         projects.create(self._api, self._project, self._policy)
         for pattern in self._policy.immutable:
             rules.add_immutable_rule(self._api, self._project, ImmutableRule(pattern))
+        wanted, found = self._policy.quota, self._quota()
+        if wanted is not None and found is not None and found.hard != wanted:
+            # Harbor takes what it does not allow without a word.
+            has = "no quota" if found.left is None else f"a quota of {found.hard} bytes"
+            self._progress.say(
+                f"project {self._project} has {has}, not {wanted} bytes: "
+                "only an administrator may set one"
+            )
 
     def _quota(self) -> Quota | None:
         if self._state is _Project.TO_BE_MADE:

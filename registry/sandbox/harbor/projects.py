@@ -54,7 +54,8 @@ async def create_project(call: Call) -> Response:
         numbered(call.state.registries, str(registry_id), "registry")
     if name in call.state.projects:
         raise Problem(409, "CONFLICT", f"The project named {name} already exists")
-    limit = body.get("storage_limit")
+    # Only an administrator sets a limit; anybody else's is left aside without a word.
+    limit = body.get("storage_limit") if caller.may_system("quota", "update") else None
     project = call.state.add_project(
         name,
         caller.name,

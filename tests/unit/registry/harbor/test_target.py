@@ -21,12 +21,22 @@ from registry.oci import Platform
 from registry.progress import SilentProgress
 from registry.push import PushedImage, PushOptions
 from registry.sandbox.harbor.double import HarborDouble
-from registry.sandbox.harbor.state import Scanner
+from registry.sandbox.harbor.state import Scanner, User
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from tests.unit.registry.harbor.doubled import LAYERS, PROJECT, add_robot, bench
 
 DRY = PushOptions(dry_run=True)
+
+
+class Lines(SilentProgress):
+    """A Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def test_an_image_is_pushed_and_harbor_says_the_same_of_it(tmp_path: Path) -> None:
@@ -91,6 +101,19 @@ def test_a_missing_project_is_made_private_and_by_the_policy(tmp_path: Path) -> 
         assert made.metadata["prevent_vul"] == "true"
         assert made.immutable("mnist", "1.0.0-l4t-r35.2.1")
         assert not made.immutable("mnist", "latest")
+
+
+def test_a_quota_that_harbor_did_not_take_is_told(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.users["dev"] = User(99, "dev", "Dev-pass-1")
+    lines = Lines()
+    known = Credentials("dev", "Dev-pass-1")
+    with bench(tmp_path, double, credentials=known) as given:
+        given.push(given.image(), project="new", create_project=True,
+                   policy=ProjectPolicy(quota=1 << 30), progress=lines)  # fmt: skip
+    assert lines.lines == [
+        "project new has no quota, not 1073741824 bytes: only an administrator may set one"
+    ]
 
 
 def test_a_dry_run_makes_no_project_and_tells_what_would_be_sent(tmp_path: Path) -> None:
@@ -310,18 +333,11 @@ def test_a_scan_is_started_awaited_and_recorded(tmp_path: Path) -> None:
 
 
 def test_a_scan_tells_how_far_it_is(tmp_path: Path) -> None:
-    class Lines(SilentProgress):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-
-        def say(self, line: str) -> None:
-            self.lines.append(line)
-
     progress = Lines()
     with bench(tmp_path) as given:
         given.push(given.image(), scan=FAST, progress=progress)
     assert progress.lines == [
-        "scan of mnist: not to be seen yet, Harbor's job queue may be long",
+        "scan of mnist: asked for, nothing to be seen of it yet",
         "scan of mnist: queued",
         "scan of mnist: running",
         "scan of mnist: nothing found",
@@ -349,7 +365,7 @@ def test_a_scanner_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("last", "said"),
-    [("", "not to be seen yet"), ("Pending", "queued"), ("Running", "running")],
+    [("", "nothing to be seen of it"), ("Pending", "queued"), ("Running", "running")],
 )
 def test_a_scan_without_a_verdict_says_how_far_it_is(tmp_path: Path, last: str, said: str) -> None:
     gate = ScanGate(interval=0.01, timeout=0.05)
