@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -203,3 +205,33 @@ def test_what_is_wrong_is_found(openapi: OpenApi) -> None:
         assert part in text
     unknown = Exchange("GET", "/api/v2.0/flavours", {}, b"", 200, {}, b"")
     assert "no such operation" in problems(openapi, [unknown])[0]
+
+
+def test_no_function_that_asks_harbor_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: set[str] = set()
+    every: set[str] = set()
+
+    def watch(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(function)
+        def watched(*arguments: object, **more: object) -> object:
+            asked.add(name)
+            return function(*arguments, **more)
+
+        return watched
+
+    for module in (artifacts, labels, projects, robots, rules, scan):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            first = next(iter(inspect.signature(function).parameters), "")
+            if first == "api" and function.__module__ == module.__name__ and name[0] != "_":
+                label = f"{module.__name__}.{name}"
+                every.add(label)
+                monkeypatch.setattr(module, name, watch(label, function))
+    for number, scenario in enumerate(SCENARIOS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with wire() as given:
+            scenario(given, folder)
+    assert len(every) > 20
+    assert every - asked == set()
