@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.dates import timestamp
 from registry.errors import BadInput, CorruptContent
+from registry.files import replace_json
 from registry.oci import Descriptor, Document
 
 if TYPE_CHECKING:
@@ -48,13 +49,7 @@ class BuildRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into a folder, whole or not at all."""
-        text = json.dumps(self.value, indent=2, ensure_ascii=False)
-        part = folder / f".{FILE_NAME}.part"
-        try:
-            part.write_text(text + "\n", encoding="utf-8")
-            part.replace(folder / FILE_NAME)
-        finally:
-            part.unlink(missing_ok=True)
+        replace_json(folder / FILE_NAME, self.value)
 
     @property
     def name(self) -> str:

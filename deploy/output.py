@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from deploy.manifests import Object, manifests
 from deploy.workload import Workload, from_record
 from deploy.yaml_text import to_yaml
+from registry.files import replace_text
 
 KUSTOMIZATION = "kustomization.yaml"
 
@@ -51,16 +50,3 @@ def write_matching(record: Mapping[str, Any], folder: Path) -> list[Path]:
         replace_text(path, to_yaml(manifests(workload, [kind])))
         written.append(path)
     return written
-
-
-def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file aside and rename it into place."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -9,8 +9,6 @@ quotas, immutability rules, scans) is behind ReleaseTarget.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from registry.errors import BadInput, CorruptContent, Refused
+from registry.files import replace_json
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin
 from registry.progress import SILENT, Progress
@@ -297,16 +296,7 @@ def check_read_back(repository: Store, tag: str, expected: Descriptor) -> None:
 def write_record(folder: Path, record: PushRecord) -> Path:
     """Write push.json into a build's folder, in one step; its path."""
     path = folder / RECORD_FILE
-    text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-    handle, name = tempfile.mkstemp(prefix=f".{RECORD_FILE}.", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_json(path, record.to_json())
     return path
 
 

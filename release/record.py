@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import BadInput, CorruptContent, Refused
+from registry.files import replace_json
 
 SCHEMA = 1
 STEPS = ("build", "push", "sign", "attest", "tag", "manifests")
@@ -64,17 +64,8 @@ class ReleaseRecord:
 
     def save(self, path: Path) -> None:
         """Write the record in one step."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_json(path, self.to_json())
 
 
 def record_path(dist: Path, image: str, version: str) -> Path:

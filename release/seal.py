@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from builder.dist import Build
 from builder.statements import Kind, Maker, statements
-from deploy.output import replace_text
+from registry.files import replace_json
 from registry.oci import Document
 from registry.reference import Reference
 from registry.signing.attach import BOTH, attach
@@ -62,6 +61,5 @@ def write_documents(made: dict[Kind, Statement], folder: Path, image: str) -> di
     paths = {}
     for kind, statement in made.items():
         paths[kind] = folder / f"{image}.{_NAMES[kind]}"
-        text = json.dumps(statement.predicate, indent=2, ensure_ascii=False)
-        replace_text(paths[kind], text + "\n")
+        replace_json(paths[kind], statement.predicate)
     return paths

@@ -254,7 +254,7 @@ class _Run:
     def _write_notes(
         self, job: Job, record: ReleaseRecord, builds: Mapping[str, Build], tags: list[str]
     ) -> None:
-        from deploy.output import replace_text
+        from registry.files import replace_text
         from registry.oci import Platform
         from registry.reference import Reference
         from release.diff import compare

@@ -54,9 +54,9 @@ def command(
     """
     from builder.matrix import Matrix
     from builder.mirror import Mirror
-    from deploy.output import replace_text
     from imgctl.output import print_json
     from registry.client import RegistryClient
+    from registry.files import replace_text
     from registry.oci import Platform
     from release.remote import read_image
     from release.report import make_report, to_html
