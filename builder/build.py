@@ -30,7 +30,7 @@ from registry.progress import Progress
 class Outcome:
     """How one request ended: with a record and the folder it lies in, or with an error.
 
-    up_to_date: the build was there already. seconds: how long it took.
+    up_to_date: the build was there already. seconds: how long planning and building it took.
     """
 
     request: Request
@@ -48,27 +48,30 @@ def build_all(workshop: Workshop, requests: Sequence[Request]) -> list[Outcome]:
     """
     outcomes: dict[int, Outcome] = {}
     waiting: dict[int, BuildPlan] = {}
-    began: dict[int, float] = {}
+    planned: dict[int, float] = {}
+    began = time.monotonic()
+    workshop.read_ahead(requests)
+    reading = time.monotonic() - began
     for number, request in enumerate(requests):
-        began[number] = time.monotonic()
+        began = time.monotonic()
         try:
             plan = workshop.plan(request)
             record = _present(workshop, plan)
+            planned[number] = reading + time.monotonic() - began
             if record is None:
                 waiting[number] = plan
             else:
                 folder = output.folder_of(workshop.settings.dist, plan.image, plan.tag)
-                seconds = time.monotonic() - began[number]
-                outcomes[number] = Outcome(request, record, folder, True, None, seconds)
+                outcomes[number] = Outcome(request, record, folder, True, None, planned[number])
         except ImgctlError as error:
             outcomes[number] = Outcome(request, error=error)
     for number, result in _build(workshop, waiting).items():
         plan, request = waiting[number], requests[number]
-        seconds = time.monotonic() - began[number]
         if isinstance(result, ImgctlError):
-            outcomes[number] = Outcome(request, error=result, seconds=seconds)
+            outcomes[number] = Outcome(request, error=result)
         else:
             folder = output.folder_of(workshop.settings.dist, plan.image, plan.tag)
+            seconds = planned[number] + float(result.value["timings"]["total"])
             outcomes[number] = Outcome(request, result, folder, seconds=seconds)
     return [outcomes[number] for number in range(len(requests))]
 

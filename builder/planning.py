@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +19,11 @@ from builder.plan import BuildPlan, Choices, make_plan
 from builder.request import Request, resolve_base
 from builder.stage import only_buildx
 from registry.client import RegistryClient
+from registry.errors import ImgctlError
 from registry.progress import Progress
+from registry.reference import Reference
 from registry.store import Store
+from registry.workers import work
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Workshop:
     settings: Settings
     progress: Progress
     _builder: Builder | None = field(default=None, init=False)
+    _bases: dict[Reference, RemoteBase | ImgctlError] = field(default_factory=dict, init=False)
 
     def builder(self) -> Builder:
         """The buildx builder, asked once, and only when the answer matters."""
@@ -58,6 +64,19 @@ class Workshop:
             options = self.settings.buildx
             self._builder = inspect_builder(options.builder, options.environment)
         return self._builder
+
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        """Read the bases of many requests side by side, each once; `plan` raises what failed."""
+        wanted: dict[Reference, bases.BaseImage] = {}
+        for request in requests:
+            with suppress(ImgctlError):
+                base = resolve_base(self.matrix, request, self.settings.target)
+                wanted[base.reference] = base
+        missing = [base for reference, base in wanted.items() if reference not in self._bases]
+        limit = self.client.options.concurrency
+        answers = work(self._answer, missing, limit, threading.Event())
+        for base, answer in zip(missing, answers, strict=True):
+            self._bases[base.reference] = answer
 
     def plan(self, request: Request) -> BuildPlan:
         """Resolve the base, read it, and make the plan. Raises what is wrong with the request."""
@@ -83,11 +102,24 @@ class Workshop:
         return dockerfile.render(definition, release, base, found, self.template_roots, pip=pip)
 
     def read(self, base: bases.BaseImage) -> RemoteBase:
-        """The base's manifest from its registry or the mirror."""
-        reference = base.reference
+        """The base's manifest from its registry or the mirror, asked for once a run."""
+        answer = self._bases.get(base.reference) or self._answer(base)
+        self._bases[base.reference] = answer
+        if isinstance(answer, ImgctlError):
+            raise answer
+        return answer
+
+    def _answer(self, base: bases.BaseImage) -> RemoteBase | ImgctlError:
+        reference, choices = base.reference, self.settings.choices
         source = self.settings.mirror.of(reference) if self.settings.mirror else reference
         store = self.client.repository(source.host, source.repository)
-        return read_base(store, reference, source, self.settings.choices.platform)
+        try:
+            remote = read_base(store, reference, source, choices.platform)
+            if choices.created is None:
+                _ = remote.config  # the plan will want its date
+        except ImgctlError as error:
+            return error
+        return remote
 
     def sources(self, plan: BuildPlan) -> list[Store]:
         """The repositories that hold the base's layers, the one it was read from first."""

@@ -84,6 +84,7 @@ def command(
     with shown() as progress, RegistryClient(registry.options(host), progress) as client:
         workshop = Workshop(matrix, client, template_roots(), settings, progress)
         if dry_run:
+            workshop.read_ahead(requests)
             plans = [workshop.plan(request) for request in requests]
             _print_plans(plans, output_format)
             return 0

@@ -13,6 +13,7 @@ from tests.e2e.conftest import Imgctl
 from tests.e2e.support.images import built, write_image, write_template
 from tests.e2e.support.processes import tool
 from tests.e2e.support.registries import RunningRegistry
+from tests.e2e.support.watched import Watched
 
 RELEASES = ("r35.2.1", "r35.4.1")
 NAMES = ("gpu-test", "mnist")
@@ -55,6 +56,13 @@ def test_images_and_releases_go_out_as_one_bake(
             alone = built(tmp_path / "other", name, tag)
             assert built(tmp_path, name, tag).digest == alone.digest
     assert imgctl(*arguments).check().stdout.count("up to date") == 4
+
+
+def test_a_base_of_several_is_read_once(base: Watched, imgctl: Imgctl, tmp_path: Path) -> None:
+    releases = [word for release in RELEASES for word in ("--l4t", release)]
+    imgctl("build", *NAMES, *releases, "--base-mirror", base.host, "--engine", "direct").check()
+    # One manifest and one config, for four images of two releases.
+    assert len(base.reads) == 2
 
 
 def test_a_step_that_fails_stops_its_own_image_only(
