@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -26,6 +27,7 @@ from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_d
 from registry.sandbox.harbor.upstream import Upstream
 from registry.transfer import copy
 from tests.e2e.support import bases
+from tests.e2e.support.processes import tool
 from tests.e2e.support.registries import RunningRegistry
 from tests.unit.registry.images import put_image
 
@@ -55,31 +57,63 @@ def basic(harbor: RunningHarbor) -> str:
     return b64encode(f"{harbor.username}:{harbor.password}".encode()).decode()
 
 
-def test_crane_pushes_to_it_by_token_and_pulls_the_same(
-    harbor: RunningHarbor, base_image: RunningRegistry, crane: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def logged_in(harbor: RunningHarbor, tmp_path: Path) -> dict[str, str]:
+    """The environment in which other clients are logged in."""
     config = {"auths": {harbor.host: {"auth": basic(harbor)}}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    path = tmp_path / "docker" / "config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(config))
+    return {**os.environ, "DOCKER_CONFIG": str(path.parent), "REGISTRY_AUTH_FILE": str(path)}
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [crane, *arguments], env={"DOCKER_CONFIG": str(tmp_path)},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
 
+def run(environment: dict[str, str], *command: str) -> str:
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_crane_pushes_to_it_by_token_and_pulls_the_same(
+    harbor: RunningHarbor, base_image: RunningRegistry, crane: str, logged_in: dict[str, str]
+) -> None:
     source = f"{base_image.host}/{bases.L4T_BASE}"
     target = f"{harbor.host}/{PROJECT}/l4t-base:r35"
-    run("copy", source, target)
-    assert run("digest", target) == run("digest", source)
-    assert run("ls", f"{harbor.host}/{PROJECT}/l4t-base") == "r35"
-    run("tag", target, "again")
+    run(logged_in, crane, "copy", source, target)
+    assert run(logged_in, crane, "digest", target) == run(logged_in, crane, "digest", source)
+    assert run(logged_in, crane, "ls", f"{harbor.host}/{PROJECT}/l4t-base") == "r35"
+    run(logged_in, crane, "tag", target, "again")
     artifact = harbor.double.state.find_artifact(f"{PROJECT}/l4t-base", "again")
     assert artifact is not None
     assert set(artifact.tags) == {"r35", "again"}
     # A copy into another repository of the same Harbor mounts.
-    run("copy", target, f"{harbor.host}/{PROJECT}/mounted:1")
+    run(logged_in, crane, "copy", target, f"{harbor.host}/{PROJECT}/mounted:1")
+
+
+def test_skopeo_takes_it_for_harbor(
+    harbor: RunningHarbor, base_image: RunningRegistry, logged_in: dict[str, str]
+) -> None:
+    source = f"docker://{base_image.host}/{bases.L4T_BASE}"
+    target = f"docker://{harbor.host}/{PROJECT}/skopeo:1"
+    plain = ("--src-tls-verify=false", "--dest-tls-verify=false")
+    run(logged_in, tool("skopeo"), "copy", *plain, source, target)
+    assert harbor.double.state.find_artifact(f"{PROJECT}/skopeo", "1") is not None
+
+
+def test_docker_takes_it_for_harbor(
+    harbor: RunningHarbor, base_image: RunningRegistry, engine: str, logged_in: dict[str, str]
+) -> None:
+    source, target = f"{base_image.host}/{bases.L4T_BASE}", f"{harbor.host}/{PROJECT}/docker:1"
+    run(logged_in, "docker", "pull", "--quiet", "--platform", "linux/arm64", source)
+    run(logged_in, "docker", "tag", source, target)
+    try:
+        run(logged_in, "docker", "push", "--quiet", target)
+        run(logged_in, "docker", "rmi", target)
+        run(logged_in, "docker", "pull", "--quiet", "--platform", "linux/arm64", target)
+    finally:
+        run(logged_in, "docker", "rmi", "--force", target, source)
+    assert harbor.double.state.find_artifact(f"{PROJECT}/docker", "1") is not None
 
 
 def test_a_copy_by_token_outlives_its_tokens(

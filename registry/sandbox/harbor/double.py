@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from registry.sandbox.harbor import access, artifacts, projects, robots, rules, system
 from registry.sandbox.harbor.calls import ROOT, Call, Handler, Route
 from registry.sandbox.harbor.front import SAFE, FrontDoor
-from registry.sandbox.harbor.state import HarborState
+from registry.sandbox.harbor.state import HarborState, now
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.replies import Problem, reply
 from registry.sandbox.server import serve
@@ -143,7 +143,7 @@ class HarborDouble:
                 "token": token,
                 "access_token": token,
                 "expires_in": self.state.token_lifetime,
-                "issued_at": "",
+                "issued_at": now(),
             },
         )
 
