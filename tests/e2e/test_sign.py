@@ -144,6 +144,9 @@ def test_other_kinds_of_keys_serve_both_programs(
     folder = cosign.folder
     _shell(f"openssl genpkey -algorithm {algorithm} -out plain.pem", folder)
     _shell("openssl pkey -in plain.pem -pubout -out plain.pub", folder)
+    imgctl("sign", image, "--key", "plain.pem").check()
+    imgctl("verify", image, "--key", "plain.pub").check()
+    assert cosign.verify("plain.pub", image).returncode == 0
     if algorithm == "ED25519":
         # cosign takes no RSA keys in; of Ed25519, version 3 makes another kind of signature.
         cosign.check("import-key-pair", "--key", "plain.pem", "--output-key-prefix", "taken")
@@ -152,11 +155,8 @@ def test_other_kinds_of_keys_serve_both_programs(
         found = imgctl("verify", image, "--key", "taken.pub", "--format", "json").check()
         shown = json.loads(found.stdout)
         assert shown["passed_over"] == []
-        forms = {item["form"] for item in shown["signatures"]}
-        assert forms == ({"bundle", "tag"} if cosign.newer else {"tag"})
-    imgctl("sign", image, "--key", "plain.pem").check()
-    imgctl("verify", image, "--key", "plain.pub").check()
-    assert cosign.verify("plain.pub", image).returncode == 0
+        bundles = [item for item in shown["signatures"] if item["form"] == "bundle"]
+        assert len(bundles) == (2 if cosign.newer else 1)
 
 
 def test_cosign_believes_a_pair_that_imgctl_made(
