@@ -16,7 +16,7 @@ from registry.client import RegistryClient
 from registry.errors import BadInput
 from registry.layout import LayoutStore
 from registry.layout_index import LAYOUT_FILE, only_reference
-from registry.reference import Reference, is_digest, is_tag
+from registry.reference import Reference, check_tag, is_digest
 from registry.store import Store
 
 LAYOUT, ARCHIVE = "oci", "oci-archive"
@@ -135,8 +135,8 @@ def _split_name(text: str) -> tuple[str, str]:
     if at and is_digest(digest):
         return path, digest
     path, colon, tag = text.rpartition(":")
-    if colon and is_tag(tag):
-        return path, tag
+    if colon and "/" not in tag:
+        return path, check_tag(tag)
     return text, ""
 
 

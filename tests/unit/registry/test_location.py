@@ -61,6 +61,8 @@ def test_a_place_reads_back_as_it_is_written(path: str, tag: str) -> None:
     [
         ("oci:", "names no directory"),
         ("oci-archive:", "names no file"),
+        ("oci:dist:no tag", "'no tag' cannot be a tag"),
+        ("oci:dist:", "'' cannot be a tag"),
         ("docker://h.example/x", "given as a URL"),
         ("docker-daemon:x:1", "no place to copy from or to"),
         ("docker-archive:x.tar", "no place to copy from or to"),
