@@ -155,11 +155,12 @@ class HarborApi:
     ) -> Answer:
         """POST, PUT, PATCH or DELETE; the answer when it is 2xx or one of `also`.
 
-        A POST is sent once: what it made the first time is not made again after a broken
-        connection. The others are repeated when the way to Harbor fails.
+        Repeated when the way to Harbor fails; a POST only where 409, "it is there already", is one
+        of `also`, so that nothing is made twice.
         """
         call = self._call(method, path, doing, query, body)
-        answer = self._session.call_once(call) if method == "POST" else self._session.call(call)
+        once = method == "POST" and 409 not in also
+        answer = self._session.call_once(call) if once else self._session.call(call)
         if not answer.ok and answer.status not in also:
             raise self._error(call, answer)
         return answer

@@ -148,6 +148,14 @@ def test_a_change_is_not_made_twice_when_the_connection_breaks() -> None:
         assert len(server.requests) == 1
 
 
+def test_a_change_that_cannot_be_made_twice_is_tried_again() -> None:
+    lost = Entry("POST", f"{ROOT}/projects", drop=True, once=True)
+    there = refusal("POST", "/projects", 409, "CONFLICT", "The project named p already exists")
+    with harbor(lost, there) as (api, server):
+        assert not projects.create(api, "p", projects.ProjectPolicy())
+        assert len(server.requests) == 2
+
+
 def test_what_can_be_asked_again_is() -> None:
     busy = refusal("GET", "/projects/p", 500, "UNKNOWN", "internal server error", once=True)
     with harbor(busy, reply("GET", "/projects/p", {"name": "p"})) as (api, _):
