@@ -151,9 +151,11 @@ class PrivateKey:
             else:
                 key = load_pem_private_key(pem, None)
         except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-            wrong = b"ENCRYPTED" in pem and "decrypt" in str(error).lower()
-            what = f"the password of {place} is wrong" if wrong else f"{place} is not a private key"
-            raise BadInput(what, "" if wrong else f"in PEM: {_short(error)}") from error
+            if b"BEGIN ENCRYPTED PRIVATE KEY" in pem:
+                # A wrong password may decrypt to rubbish as well as to nothing.
+                why = "or the file is damaged"
+                raise BadInput(f"the password of {place} is wrong", why) from error
+            raise BadInput(f"{place} is not a private key in PEM", _short(error)) from error
         _ = PublicKey.of(key.public_key(), place)
         return cls(key)
 
