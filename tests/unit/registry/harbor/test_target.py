@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +50,16 @@ def test_an_image_is_pushed_and_harbor_says_the_same_of_it(tmp_path: Path) -> No
         assert outcome.tally.sent_bytes == sum(map(len, LAYERS)) + document.config.size
 
 
-def test_nothing_to_do_takes_three_requests_and_no_time(tmp_path: Path) -> None:
+def test_nothing_to_do_takes_three_requests(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
         document = given.image()
         given.push(document)
     double = given.double
     with bench(tmp_path / "again", double, projects=()) as given:
         document = given.image()
-        before, begun = given.requests(), time.perf_counter()
+        before = given.requests()
         assert given.push(document).unchanged
         assert given.requests() - before == 3
-        assert time.perf_counter() - begun < 0.3
 
 
 def test_nothing_to_do_with_labels_and_a_scan_takes_four_requests(tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ from registry.sandbox.server import serve
 def test_answers_come_at_once() -> None:
     with serve(MemoryRegistry()) as host, httpx.Client(base_url=f"http://{host}") as client:
         client.get("/v2/")
-        began = time.monotonic()
+        seconds = []
         for _ in range(25):
+            began = time.monotonic()
             client.get("/v2/")
-        # Nagle's algorithm and a delayed acknowledgement would make it a second.
-        assert time.monotonic() - began < 0.75
+            seconds.append(time.monotonic() - began)
+    # Nagle's algorithm and a delayed acknowledgement would make every one of them 40 ms.
+    assert min(seconds) < 0.03
 
 
 def test_a_port_in_use_is_one_clear_error() -> None:
