@@ -181,15 +181,28 @@ def _bake(
 def _publish(
     workshop: Workshop, plan: BuildPlan, made: output.Staging, built: BuiltImage, began: float
 ) -> BuildRecord:
-    """Complete the layout if that is asked for, write the record, and put both in place."""
-    if workshop.settings.full and built.sparse:
+    """Make the layout complete or sparse, as asked for; write the record; put both in place."""
+    settings = workshop.settings
+    if settings.full and built.sparse:
         _fetch(workshop, plan, LayoutStore(built.path))
         built = replace(built, sparse=False)
+    elif not (settings.full or settings.keep_base or built.sparse):
+        built = _without_base(built)
     timings = {**built.timings, "total": time.monotonic() - began}
     record = record_of(plan, built, timings)
     record.save(made.layout)
     output.publish(made, output.folder_of(workshop.settings.dist, plan.image, plan.tag))
     return record
+
+
+def _without_base(built: BuiltImage) -> BuiltImage:
+    """The same without the gigabytes that BuildKit exports with our few bytes."""
+    store = LayoutStore(built.path)
+    ours = {layer.descriptor.digest for layer in built.layers if layer.ours}
+    for layer in built.layers:
+        if layer.descriptor.digest not in ours:
+            store.blob_path(layer.descriptor.digest).unlink(missing_ok=True)
+    return replace(built, sparse=len(ours) < len({item.descriptor.digest for item in built.layers}))
 
 
 def _fetch(workshop: Workshop, plan: BuildPlan, store: LayoutStore) -> None:

@@ -32,7 +32,8 @@ class Settings:
 
     dist: where results go. mirror: takes the place of the base's registry. target: release of the
     devices, when it differs from the base's. wheel_mirror: a place pip looks for wheels in.
-    full: fetch the base's layers too. rebuild: build even what is up to date.
+    full: a complete layout, the base's layers in it. keep_base: do not throw away those that came
+    with a full build, since they are wanted at once. rebuild: build even what is up to date.
     """
 
     dist: Path
@@ -43,6 +44,7 @@ class Settings:
     target: L4TRelease | None = None
     wheel_mirror: str = ""
     full: bool = False
+    keep_base: bool = False
     rebuild: bool = False
 
 

@@ -79,7 +79,7 @@ def command(
 
     matrix = Matrix.load()
     requests = _requests(matrix, images, every, releases, given["family"])
-    settings = _settings(matrix, given)
+    settings = _settings(matrix, given, load)
     host = settings.mirror.host if settings.mirror else "nvcr.io"
     with shown() as progress, RegistryClient(registry.options(host), progress) as client:
         workshop = Workshop(matrix, client, template_roots(), settings, progress)
@@ -124,7 +124,7 @@ def _requests(
     return list(pairs.values())
 
 
-def _settings(matrix: Matrix, given: dict[str, Any]) -> Settings:
+def _settings(matrix: Matrix, given: dict[str, Any], load: bool) -> Settings:
     from builder.engines.buildx import BuildxOptions
     from builder.mirror import Mirror
     from builder.planning import Settings
@@ -145,6 +145,7 @@ def _settings(matrix: Matrix, given: dict[str, Any]) -> Settings:
         target=matrix.release(given["target_l4t"]) if given["target_l4t"] else None,
         wheel_mirror=given["wheel_mirror"],
         full=given["full"],
+        keep_base=load,
         rebuild=given["no_cache"],
     )
 

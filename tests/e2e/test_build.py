@@ -87,6 +87,19 @@ def test_a_stage_that_runs_on_the_base_gets_the_real_base(
     assert "FROM" in done.stderr
 
 
+def test_a_full_build_leaves_the_base_out_of_dist_unless_it_is_wanted(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
+) -> None:
+    write_probe(tmp_path)
+    arguments = (*PROBE, "--base-mirror", base.host)
+    for options, sparse in (((), True), (("--full", "--no-cache"), False)):
+        shown = json.loads(imgctl(*arguments, *options, "--format", "json").check().stdout)
+        layout = built(tmp_path, "probe")
+        inherited = layout.manifest["layers"][0]["digest"].replace(":", "/")
+        assert shown["sparse"] is sparse
+        assert (layout.path / "blobs" / inherited).exists() is not sparse
+
+
 def test_a_cache_goes_out_and_comes_back(
     engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path
 ) -> None:
