@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.harbor.api import HarborApi, Query
 from registry.harbor.paths import artifact_path, repository_path
+from registry.harbor.values import mapping, mappings, number, text
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,17 @@ class Artifact:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Artifact:
         """From Harbor's Artifact object, which leaves out what is empty."""
-        extra = value.get("extra_attrs") or {}
+        extra = mapping(value, "extra_attrs")
         return cls(
-            str(value.get("digest", "")),
-            int(value.get("size") or 0),
-            str(value.get("manifest_media_type", "")),
-            str(extra.get("os") or ""),
-            str(extra.get("architecture") or ""),
-            tuple(str(item.get("name", "")) for item in value.get("tags") or ()),
-            tuple(str(item.get("name", "")) for item in value.get("labels") or ()),
-            int(value.get("project_id") or 0),
-            str(value.get("push_time", "")),
+            text(value, "digest"),
+            number(value, "size"),
+            text(value, "manifest_media_type"),
+            text(extra, "os"),
+            text(extra, "architecture"),
+            tuple(text(item, "name") for item in mappings(value, "tags")),
+            tuple(text(item, "name") for item in mappings(value, "labels")),
+            number(value, "project_id"),
+            text(value, "push_time"),
             value,
         )
 

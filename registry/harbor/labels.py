@@ -6,6 +6,7 @@ from typing import Any
 
 from registry.harbor.api import HarborApi, Query, created_id
 from registry.harbor.paths import artifact_path
+from registry.harbor.values import number
 
 
 def find(api: HarborApi, project_id: int, name: str) -> int | None:
@@ -20,7 +21,7 @@ def find(api: HarborApi, project_id: int, name: str) -> int | None:
             if item.get("name") == name
         ]
         if found:
-            return int(found[0]["id"])
+            return number(found[0], "id")
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from registry.errors import BadInput, Unauthorized
 from registry.harbor.api import HarborApi, Query
 from registry.harbor.paths import project_path
+from registry.harbor.values import mapping, number, text
 from registry.harbor.version import SBOM
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -60,12 +61,12 @@ class Project:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Project:
         """From Harbor's Project object."""
-        metadata = {str(key): str(item) for key, item in (value.get("metadata") or {}).items()}
+        metadata = {key: str(item) for key, item in mapping(value, "metadata").items()}
         return cls(
-            int(value.get("project_id") or 0),
-            str(value.get("name", "")),
+            number(value, "project_id"),
+            text(value, "name"),
             metadata.get("public") == "true",
-            int(value.get("registry_id") or 0),
+            number(value, "registry_id"),
             metadata,
         )
 
@@ -150,8 +151,8 @@ def quota(api: HarborApi, name: str) -> Quota | None:
     value = api.get(path, f"look at the quota of project {name} on {api.host}").get("quota")
     if not isinstance(value, dict):
         return None
-    hard, used = value.get("hard") or {}, value.get("used") or {}
-    return Quota(int(hard.get("storage", UNLIMITED)), int(used.get("storage", 0)))
+    hard, used = mapping(value, "hard"), mapping(value, "used")
+    return Quota(number(hard, "storage", UNLIMITED), number(used, "storage"))
 
 
 def set_quota(api: HarborApi, project: Project, storage: int) -> None:
@@ -159,16 +160,16 @@ def set_quota(api: HarborApi, project: Project, storage: int) -> None:
     doing = f"set the quota of project {project.name} on {api.host}"
     query: Query = {"reference": "project", "reference_id": project.id}
     found = [item for item in api.pages("/quotas", doing, query)
-             if (item.get("ref") or {}).get("id") == project.id]  # fmt: skip
+             if number(mapping(item, "ref"), "id") == project.id]  # fmt: skip
     for item in found:
-        api.change("PUT", f"/quotas/{item['id']}", doing, {"hard": {"storage": storage}})
+        api.change("PUT", f"/quotas/{number(item, 'id')}", doing, {"hard": {"storage": storage}})
 
 
 def repositories(api: HarborApi, name: str) -> list[str]:
     """The names of a project's repositories, without the project's."""
     path = f"{project_path(name)}/repositories"
     items = api.pages(path, f"list the repositories of project {name} on {api.host}")
-    return [str(item.get("name", "")).removeprefix(f"{name}/") for item in items]
+    return [text(item, "name").removeprefix(f"{name}/") for item in items]
 
 
 def _word(value: bool) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from registry.harbor.api import HarborApi, Query, as_object
 from registry.harbor.projects import Project
+from registry.harbor.values import mappings, number, text
 
 FOREVER = -1  # days
 _DAY = 24 * 3600  # seconds
@@ -65,20 +66,20 @@ class Robot:
     def from_json(cls, value: Mapping[str, Any]) -> Robot:
         """From Harbor's Robot object."""
         return cls(
-            int(value.get("id") or 0),
-            str(value.get("name", "")),
-            str(value.get("level", "")),
-            int(value.get("duration") or 0),
-            int(value.get("expires_at") or 0),
+            number(value, "id"),
+            text(value, "name"),
+            text(value, "level"),
+            number(value, "duration"),
+            number(value, "expires_at"),
             value.get("disable") is True,
-            str(value.get("description", "")),
-            tuple(value.get("permissions") or ()),
+            text(value, "description"),
+            tuple(mappings(value, "permissions")),
         )
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """What it is for: projects' names, `*`, `/`."""
-        return tuple(str(item.get("namespace", "")) for item in self.permissions)
+        return tuple(text(item, "namespace") for item in self.permissions)
 
     def may(self, project: str, wanted: Access) -> bool:
         """Whether its permissions include this in a project."""
@@ -87,7 +88,7 @@ class Robot:
                 continue
             if permission.get("namespace") not in (project, "*"):
                 continue
-            for access in permission.get("access") or ():
+            for access in mappings(permission, "access"):
                 pair = (access.get("resource"), access.get("action"))
                 allowed = access.get("effect", "allow") == "allow"
                 if allowed and pair[0] in (wanted[0], "*") and pair[1] in (wanted[1], "*"):
@@ -169,7 +170,7 @@ def create(
     doing = f"make robot account {name} of project {project} on {api.host}"
     value = as_object(api.change("POST", "/robots", doing, body).json(), doing)
     return NewRobot(
-        int(value["id"]), str(value["name"]), str(value["secret"]), int(value["expires_at"])
+        number(value, "id"), text(value, "name"), text(value, "secret"), number(value, "expires_at")
     )
 
 
@@ -187,7 +188,7 @@ def rotate(api: HarborApi, robot: Robot, *, days: int | None = None) -> NewRobot
     path = f"/robots/{robot.id}"
     value = as_object(api.change("PATCH", path, doing, {"secret": ""}).json(), doing)
     found = Robot.from_json(api.get(path, doing))
-    return NewRobot(robot.id, robot.name, str(value["secret"]), found.expires_at)
+    return NewRobot(robot.id, robot.name, text(value, "secret"), found.expires_at)
 
 
 def delete(api: HarborApi, robot: Robot) -> bool:

@@ -10,6 +10,7 @@ from registry.harbor.api import HarborApi, created_id
 from registry.harbor.doublestar import matches
 from registry.harbor.paths import project_path
 from registry.harbor.projects import Project
+from registry.harbor.values import mapping, mappings, number, text
 
 EVERY_REPOSITORY = "**"
 
@@ -32,15 +33,15 @@ class ImmutableRule:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ImmutableRule:
         """From Harbor's ImmutableRule object."""
-        tags = _first(value.get("tag_selectors"))
-        scope = _first((value.get("scope_selectors") or {}).get("repository"))
+        tags = _first(mappings(value, "tag_selectors"))
+        scope = _first(mappings(mapping(value, "scope_selectors"), "repository"))
         return cls(
-            str(tags.get("pattern", "")),
-            str(scope.get("pattern", "")),
+            text(tags, "pattern"),
+            text(scope, "pattern"),
             tags.get("decoration") == "excludes",
             scope.get("decoration") == "repoExcludes",
             value.get("disabled") is True,
-            int(value.get("id") or 0),
+            number(value, "id"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def set_retention(api: HarborApi, project: Project, wish: Retention) -> int:
     return number
 
 
-def _first(selectors: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
+def _first(selectors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return selectors[0] if selectors else {}
 
 

@@ -19,6 +19,7 @@ from registry.harbor import artifacts
 from registry.harbor.api import HarborApi
 from registry.harbor.artifacts import Artifact
 from registry.harbor.paths import artifact_path
+from registry.harbor.values import mapping, number, text
 
 SEVERITIES = ("negligible", "low", "medium", "high", "critical")  # rising
 _VULNERABILITIES = "vulnerability.report"
@@ -76,23 +77,25 @@ class ScanReport:
     @classmethod
     def of(cls, artifact: Artifact) -> ScanReport:
         """From an artifact that was asked for with its scan."""
-        overview = artifact.raw.get("scan_overview") or {}
-        found = [value for kind, value in overview.items() if _VULNERABILITIES in kind]
-        if not found or not found[0].get("scan_status"):
+        overview = mapping(artifact.raw, "scan_overview")
+        found = [mapping(overview, kind) for kind in overview if _VULNERABILITIES in kind]
+        status = text(found[0], "scan_status") if found else ""
+        if not status:
             return cls(ScanState.ABSENT)
         value = found[0]
-        summary, scanner = value.get("summary") or {}, value.get("scanner") or {}
-        counts = {str(key).lower(): int(n) for key, n in (summary.get("summary") or {}).items()}
+        summary, scanner = mapping(value, "summary"), mapping(value, "scanner")
+        by_severity = mapping(summary, "summary")
+        counts = {severity.lower(): number(by_severity, severity) for severity in by_severity}
         return cls(
-            _STATES.get(str(value["scan_status"]).lower(), ScanState.RUNNING),
-            str(value.get("severity", "")),
-            int(summary.get("total") or sum(counts.values())),
-            int(summary.get("fixable") or 0),
+            _STATES.get(status.lower(), ScanState.RUNNING),
+            text(value, "severity"),
+            number(summary, "total") or sum(counts.values()),
+            number(summary, "fixable"),
             counts,
-            " ".join(str(scanner[key]) for key in ("name", "version") if scanner.get(key)),
-            _moment(value.get("start_time")),
-            _moment(value.get("end_time")),
-            str(value.get("report_id", "")),
+            f"{text(scanner, 'name')} {text(scanner, 'version')}".strip(),
+            _moment(text(value, "start_time")),
+            _moment(text(value, "end_time")),
+            text(value, "report_id"),
         )
 
     def at_or_above(self, severity: str) -> dict[str, int]:
@@ -233,13 +236,12 @@ def _failed(name: str, report: ScanReport) -> RegistryError:
     )
 
 
-def _moment(value: Any) -> str:
+def _moment(value: str) -> str:
     """A time as Harbor writes it; empty for one that is not set, which is the year 1."""
-    text = str(value or "")
-    if text.startswith("0001-"):
+    if value.startswith("0001-"):
         return ""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(value)
     except ValueError:
         return ""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
