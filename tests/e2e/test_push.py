@@ -306,6 +306,24 @@ def test_an_interrupted_push_moves_no_tag_and_the_next_one_finishes(
     assert crane_digest(crane, f"{empty_registry.host}/probe:{TAG}") == digest
 
 
+@pytest.mark.parametrize("sent", [0, 300, 700, 1500, 3000, 6000, 12000])
+def test_interrupted_at_any_request_it_ends_at_once_and_the_next_one_finishes(
+    build: Any, imgctl: Imgctl, base_image: RunningRegistry, tmp_path: Path, crane: str, sent: int
+) -> None:
+    """After so many bytes the registry hears no more: that is in the midst of each phase."""
+    build()
+    project = f"phase-{sent}"
+    options = ("--project", project, "--base-mirror", base_image.host)
+    with linked(base_image.host, hold_after=sent) as link:
+        process = start(tmp_path, "push", "--registry", link.host, *options)
+        assert link.held.wait(30)
+        interrupt(process)
+    assert not (tmp_path / "dist" / "probe" / TAG / "push.json").exists()
+    imgctl("push", "--registry", base_image.host, *options).check()
+    reference = f"{base_image.host}/{project}/probe:{TAG}"
+    assert crane_digest(crane, reference) == built(tmp_path, "probe").digest
+
+
 def test_many_pushes_at_once_all_end_well(
     build: Any, imgctl: Imgctl, empty_registry: RunningRegistry, tmp_path: Path, crane: str
 ) -> None:
