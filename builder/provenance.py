@@ -6,9 +6,13 @@ the same build gives the same statement whenever it is attested.
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import quote
 
+from builder.instructions import parse
 from builder.record import BuildRecord
+from registry.errors import BadInput
 from registry.reference import Reference
 from registry.signing.purl import image_purl, wheel_purl
 from registry.signing.statement import PROVENANCE, Statement
@@ -19,6 +23,8 @@ BUILD_TYPE = "urn:imgctl:build:1"
 LOCAL_BUILDER = "urn:imgctl:builder:local"
 """The builder's id where nobody gives one: some machine, vouched for by the key alone."""
 
+# `COPY --from=IMAGE` and `RUN --mount=type=bind,from=IMAGE`.
+_FROM = re.compile(r"(?:--|,|=)from=([^,\s]+)")
 _OCI = "org.opencontainers.image."
 
 
@@ -29,7 +35,8 @@ def provenance(
 
     builder: the id of who ran the build, a URI. version: imgctl's own. External parameters are
     what a user asked for; internal ones what imgctl made of it, the plan above all. Dependencies
-    are named `base`, `source` and `wheel`.
+    are named `base`, `source`, `wheel`, and `image` for what other stages were built on or copied
+    from, which is known by digest only where the Dockerfile says it.
     """
     value = record.value
     plan = value.get("plan_document") or {}
@@ -54,6 +61,7 @@ def provenance(
             },
             "resolvedDependencies": [
                 _base(record),
+                *_other_images(record),
                 *_source(value.get("labels") or {}),
                 *(_wheel(item) for item in value.get("wheels") or []),
             ],
@@ -72,6 +80,40 @@ def _base(record: BuildRecord) -> dict[str, Any]:
         "uri": image_purl(Reference.parse(str(base["reference"])), digest, architecture),
         "digest": {"sha256": digest.partition(":")[2]},
     }
+
+
+def _other_images(record: BuildRecord) -> list[dict[str, Any]]:
+    """The images that the Dockerfile names besides the base."""
+    plan = record.value.get("plan_document") or {}
+    base = str(record.value["base"]["reference"])
+    named = _named_images(str(plan.get("dockerfile") or "")) - {base}
+    return [_image(text) for text in sorted(named)]
+
+
+def _named_images(dockerfile: str) -> set[str]:
+    """Every image of a FROM, a `--from` or a mount, as it is written; stages are none."""
+    named: set[str] = set()
+    stages = {"scratch", "context"}
+    for item in parse(dockerfile):
+        words = item.rest.split()
+        if item.keyword == "FROM" and words:
+            named.add(words[0])
+            if len(words) == 3:
+                stages.add(words[2].lower())
+        elif item.keyword in ("COPY", "ADD", "RUN"):
+            named.update(_FROM.findall(item.text))
+    return {text for text in named if text.lower() not in stages and not text.isdigit()}
+
+
+def _image(text: str) -> dict[str, Any]:
+    try:
+        reference = Reference.parse(text)
+    except BadInput:
+        # A variable, say: no policy allows it, where leaving it out would let it pass.
+        return {"name": "image", "uri": f"pkg:oci/{quote(text, safe='')}"}
+    digest = reference.digest or ""
+    pinned = {"digest": {"sha256": digest.partition(":")[2]}} if digest else {}
+    return {"name": "image", "uri": image_purl(reference, digest), **pinned}
 
 
 def _source(labels: dict[str, str]) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ class Provenance:
             dependency = _mapping(item)
             uri = str(dependency.get("uri") or "")
             digests = _mapping(dependency.get("digest"))
-            digest = f"sha256:{digests.get('sha256', '')}"
+            digest = f"sha256:{digests['sha256']}" if digests.get("sha256") else ""
             if uri.startswith(("pkg:oci/", "pkg:docker/")):
                 images.append(_names(uri, digest))
             elif "gitCommit" in digests or uri.startswith("git+"):
@@ -148,9 +148,10 @@ def _names(uri: str, digest: str) -> tuple[str, ...]:
     """All the ways to write an image that a pattern may be meant for, the fullest first."""
     image = image_of(uri, digest)
     if image is None:
-        return (uri, digest)
+        return (uri, digest) if digest else (uri,)
     tagged = f"{image.name}:{image.tag}" if image.tag else image.name
-    return (str(image), tagged, f"{image.name}@{digest}", image.name, digest)
+    pinned = (f"{image.name}@{digest}", digest) if digest else ()
+    return (str(image), tagged, image.name, *pinned)
 
 
 def _without_ref(uri: str) -> str:

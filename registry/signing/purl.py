@@ -14,8 +14,12 @@ from registry.reference import Reference
 
 
 def image_purl(reference: Reference, digest: str, architecture: str = "") -> str:
-    """`pkg:oci/l4t-base@sha256%3A…?repository_url=nvcr.io/nvidia/l4t-base&tag=r35.2.1`."""
+    """`pkg:oci/l4t-base@sha256%3A…?repository_url=nvcr.io/nvidia/l4t-base&tag=r35.2.1`.
+
+    digest: empty where it is not known.
+    """
     name = reference.repository.rpartition("/")[2]
+    version = f"@{quote(digest, safe='')}" if digest else ""
     qualifiers = {
         "arch": architecture,
         "repository_url": reference.name,
@@ -24,7 +28,7 @@ def image_purl(reference: Reference, digest: str, architecture: str = "") -> str
     listed = "&".join(
         f"{key}={quote(value, safe='/')}" for key, value in qualifiers.items() if value
     )
-    return f"pkg:oci/{name}@{quote(digest, safe='')}?{listed}"
+    return f"pkg:oci/{name}{version}?{listed}"
 
 
 def wheel_purl(name: str, version: str) -> str:
@@ -42,7 +46,7 @@ def debian_purl(distribution: str, name: str, version: str, architecture: str) -
 
 
 def image_of(purl: str, digest: str) -> Reference | None:
-    """The image a package URL names, pinned to digest; None when it names none.
+    """The image a package URL names, pinned to digest if that is known; None when it names none.
 
     BuildKit's `pkg:docker/…` is read too.
     """
@@ -55,6 +59,8 @@ def image_of(purl: str, digest: str) -> Reference | None:
     named = qualifiers.get("repository_url", name) if kind == "oci" else name
     tag = qualifiers.get("tag", "" if kind == "oci" else version)
     try:
-        return Reference.parse(f"{named}:{tag}@{digest}" if tag else f"{named}@{digest}")
+        return Reference.parse(
+            named + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+        )
     except BadInput:
         return None

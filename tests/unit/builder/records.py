@@ -19,6 +19,7 @@ from tests.unit.builder.plans import chunks
 
 DIGEST = "sha256:" + "ab" * 32
 BASE_DIGEST = "sha256:" + "cd" * 32
+BASE = "nvcr.io/nvidia/l4t-pytorch:r35.2.1-pth2.0-py3"
 REFERENCE = Reference.parse("local-harbor.com/algorithms/mnist:1.0.0-l4t-r35.2.1")
 
 
@@ -103,13 +104,13 @@ def build(folder: Path, *layers: bytes, **changes: Any) -> BuildRecord:
             "size": 500,
             "layers": listed,
             "base": {
-                "reference": "nvcr.io/nvidia/l4t-pytorch:r35.2.1-pth2.0-py3",
+                "reference": BASE,
                 "digest": BASE_DIGEST,
             },
             "labels": labels,
             "wheels": [],
             "created": "2023-02-01T10:11:12Z",
-            "plan_document": {"build_args": {"A": "1"}, "dockerfile": "FROM x"},
+            "plan_document": {"build_args": {"A": "1"}, "dockerfile": f"FROM {BASE}"},
             **changes,
         }
     )

@@ -11,7 +11,7 @@ from builder.statements import KINDS, Maker, statements
 from registry.oci import OCI_MANIFEST, Document
 from registry.signing.policy import Policy, Provenance
 from registry.signing.statement import CYCLONEDX, PROVENANCE, SPDX, Statement
-from tests.unit.builder.records import BASE_DIGEST, DIGEST, REFERENCE, build, layer
+from tests.unit.builder.records import BASE, BASE_DIGEST, DIGEST, REFERENCE, build, layer
 
 WHEEL = {"name": "tqdm", "version": "4.66.1", "file": "tqdm.whl", "sha256": "ef" * 32}
 
@@ -52,11 +52,52 @@ def test_a_build_that_was_not_told_its_source_names_none(tmp_path: Path) -> None
     assert [item["name"] for item in made] == ["base"]
 
 
+DOCKERFILE = """
+FROM nvcr.io/nvidia/l4t-pytorch:r35.2.1-pth2.0-py3 AS base
+FROM --platform=linux/amd64 golang:1.22@sha256:{digest} AS Build
+RUN --mount=type=bind,from=ghcr.io/acme/tools:1,target=/t --mount=type=cache,target=/c make
+FROM ${{OTHER}}
+FROM build AS again
+FROM base
+COPY --link --from=build /a /a
+COPY --from=0 /b /b
+COPY --from=docker.io/library/busybox:1.36 /bin/sh /sh
+COPY context /context
+RUN echo --from the,from
+"""
+
+
+def test_images_of_other_stages_are_named_too(tmp_path: Path) -> None:
+    text = DOCKERFILE.format(digest="12" * 32)
+    made = predicate(tmp_path, plan_document={"dockerfile": text}, labels={})
+    base, *others = made["buildDefinition"]["resolvedDependencies"]
+    assert base["name"] == "base"
+    assert others == [
+        {"name": "image", "uri": "pkg:oci/%24%7BOTHER%7D"},
+        {"name": "image",
+         "uri": "pkg:oci/busybox?repository_url=docker.io/library/busybox&tag=1.36"},
+        {"name": "image", "uri": "pkg:oci/tools?repository_url=ghcr.io/acme/tools&tag=1"},
+        {"name": "image",
+         "uri": f"pkg:oci/golang@sha256%3A{'12' * 32}"
+                "?repository_url=docker.io/library/golang&tag=1.22",
+         "digest": {"sha256": "12" * 32}},
+    ]  # fmt: skip
+    statement = Statement((DIGEST,), PROVENANCE, made)
+    image = Document.of({"config": {}}, OCI_MANIFEST)
+    allowed = ("nvcr.io/nvidia/*", "docker.io/library/*")
+    why = Provenance.read(statement).why_not(Policy(bases=allowed), image)
+    assert why == "its base is pkg:oci/%24%7BOTHER%7D"
+    made["buildDefinition"]["resolvedDependencies"].remove(others[0])
+    why = Provenance.read(statement).why_not(Policy(bases=allowed), image)
+    assert why == "its base is ghcr.io/acme/tools:1"
+    assert Provenance.read(statement).why_not(Policy(bases=(*allowed, "ghcr.io/*")), image) == ""
+
+
 def test_plan_engine_and_builder_are_there(tmp_path: Path) -> None:
     made = predicate(tmp_path)
     internal = made["buildDefinition"]["internalParameters"]
     assert internal["plan"] == "sha256:" + "12" * 32
-    assert internal["plan_document"]["dockerfile"] == "FROM x"
+    assert internal["plan_document"]["dockerfile"] == f"FROM {BASE}"
     assert (internal["engine"], internal["method"]) == ("direct", "wheels")
     assert made["buildDefinition"]["externalParameters"]["l4t"] == "r35.2.1"
     assert made["runDetails"]["builder"] == {
