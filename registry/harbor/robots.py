@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from registry.harbor.api import HarborApi, Query, as_object
@@ -50,7 +51,7 @@ class Robot:
     """A robot account. name: in full, with the prefix this Harbor is set to (`robot$p+ci`).
 
     duration: days from when it was made, FOREVER for no end. expires_at: epoch seconds, -1 never.
-    namespaces: the projects it is for, `*` for all, `/` for the system.
+    created: epoch seconds, 0 where it is not told.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Robot:
     disabled: bool
     description: str
     permissions: tuple[Mapping[str, Any], ...] = field(repr=False)
+    created: float = 0.0
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Robot:
@@ -74,6 +76,7 @@ class Robot:
             value.get("disable") is True,
             text(value, "description"),
             tuple(mappings(value, "permissions")),
+            _moment(text(value, "creation_time")),
         )
 
     @property
@@ -103,7 +106,9 @@ class Robot:
         """The same account, to expire so many days from now (FOREVER for never)."""
         if days < 0:
             return replace(self, duration=FOREVER)
-        made = self.expires_at - self.duration * _DAY if self.duration > 0 else now
+        made = self.created
+        if not made:
+            made = self.expires_at - self.duration * _DAY if self.duration > 0 else now
         return replace(self, duration=days + int((now - made) // _DAY))
 
     def to_json(self) -> dict[str, Any]:
@@ -195,3 +200,11 @@ def delete(api: HarborApi, robot: Robot) -> bool:
     """Delete an account; False when it was gone already."""
     doing = f"delete robot account {robot.name} on {api.host}"
     return api.change("DELETE", f"/robots/{robot.id}", doing, also=(404,)).status != 404
+
+
+def _moment(value: str) -> float:
+    """Epoch seconds of a time as Harbor writes it; 0 for one that is not set."""
+    try:
+        return max(datetime.fromisoformat(value).timestamp(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0

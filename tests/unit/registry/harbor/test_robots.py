@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from registry.harbor import projects, robots
 from registry.harbor.api import HarborApi
 from registry.harbor.problems import Conflict
 from registry.harbor.robots import FOREVER, PULL, PUSH, Access, Robot
+from registry.sandbox.harbor.state import Robot as Kept
 from tests.unit.registry.harbor.doubled import PROJECT, Bench, bench
 
 DAY = 24 * 3600
@@ -29,6 +31,14 @@ def login(given: Bench, username: str, password: str) -> bool:
         except Unauthorized:
             return False
     return True
+
+
+def age(account: Kept, days: int) -> None:
+    """Have an account in the double be so many days older."""
+    account.created -= days * DAY
+    account.creation_time = datetime.fromtimestamp(account.created, UTC).isoformat()
+    if account.expires_at >= 0:
+        account.expires_at -= days * DAY
 
 
 def test_an_account_is_made_seen_and_deleted(tmp_path: Path) -> None:
@@ -80,13 +90,30 @@ def test_a_life_is_lengthened_from_now(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
         robots.create(given.api, PROJECT, "ci", PULL, days=30)
         (kept,) = given.double.state.robots.values()
-        kept.created -= 20 * DAY
-        kept.expires_at -= 20 * DAY
+        age(kept, 20)
         (robot,) = robots.listing(given.api, projects.get(given.api, PROJECT))
         new = robots.rotate(given.api, robot, days=30)
         assert new.expires_at == pytest.approx(time.time() + 30 * DAY, abs=DAY)
-        forever = robots.rotate(given.api, replace(robot, duration=50), days=FOREVER)
+        forever = robots.rotate(given.api, robot, days=FOREVER)
         assert forever.expires_at == -1
+
+
+def test_an_account_without_an_end_gets_one_counted_from_now(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        robots.create(given.api, PROJECT, "ci", PULL, days=FOREVER)
+        (kept,) = given.double.state.robots.values()
+        age(kept, 400)
+        (robot,) = robots.listing(given.api, projects.get(given.api, PROJECT))
+        new = robots.rotate(given.api, robot, days=30)
+        assert new.expires_at == pytest.approx(time.time() + 30 * DAY, abs=DAY)
+
+
+@pytest.mark.parametrize("created", ["", "soon", "0001-01-01T00:00:00.000Z"])
+def test_a_life_is_lengthened_where_nothing_tells_when_it_began(created: str) -> None:
+    now = 1_800_000_000.0
+    ends = int(now) + 5 * DAY
+    robot = Robot.from_json({"creation_time": created, "duration": 30, "expires_at": ends})
+    assert robot.lasting(30, now).duration == 55
 
 
 def test_nobody_changes_the_name_of_an_account(tmp_path: Path) -> None:
