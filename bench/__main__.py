@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from bench import build, bulk, machine, many, pin, push, start_up
+from bench import build, bulk, machine, many, pin, push, release, start_up
 from bench.report import markdown
 from bench.result import Kept, load, save
 from bench.setting import Measurement, Setting
@@ -25,6 +25,7 @@ MEASUREMENTS = (
     Measurement("bulk", bulk.measure),
     Measurement("many", many.measure),
     Measurement("pin", pin.measure),
+    Measurement("release", release.measure),
 )
 NAMES = [item.name for item in MEASUREMENTS]
 
