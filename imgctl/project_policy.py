@@ -28,11 +28,15 @@ def project_policy() -> ProjectPolicy:
 
     Raises BadInput.
     """
+    return parse_policy(policy_section())
+
+
+def policy_section() -> dict[str, Any]:
+    """`harbor_project` of the settings file in force as it is; raises BadInput."""
     from imgctl.settings import load_settings, settings_path
 
     path = settings_path()
-    section = load_settings(path).section("harbor_project") if path else {}
-    return parse_policy(section)
+    return load_settings(path).section("harbor_project") if path else {}
 
 
 def parse_policy(section: dict[str, Any]) -> ProjectPolicy:

@@ -86,17 +86,33 @@ class Retention:
     always: str = ""
     cron: str = ""
 
-    def to_json(self, project: Project) -> dict[str, Any]:
-        """As Harbor takes it for a project."""
+    def rules(self) -> list[dict[str, Any]]:
+        """The rules as Harbor takes them."""
         rules = [_retention_rule("latestPushedK", {"latestPushedK": self.latest}, "**")]
         if self.always:
             rules.append(_retention_rule("always", {}, self.always))
+        return rules
+
+    def to_json(self, project: Project) -> dict[str, Any]:
+        """As Harbor takes it for a project."""
         return {
             "algorithm": "or",
             "scope": {"level": "project", "ref": project.id},
             "trigger": {"kind": "Schedule", "settings": {"cron": self.cron}, "references": {}},
-            "rules": rules,
+            "rules": self.rules(),
         }
+
+    def same_as(self, policy: Mapping[str, Any]) -> bool:
+        """Whether Harbor's policy keeps the same, at the same times."""
+        settings = (policy.get("trigger") or {}).get("settings") or {}
+        found = [_essence(rule) for rule in policy.get("rules") or ()]
+        ours = [_essence(rule) for rule in self.rules()]
+        return str(settings.get("cron") or "") == self.cron and found == ours
+
+    def __str__(self) -> str:
+        always = f", and tags {self.always} always" if self.always else ""
+        when = f"at {self.cron}" if self.cron else "when run by hand"
+        return f"the last {self.latest} of each repository{always}; {when}"
 
 
 def immutable_rules(api: HarborApi, project: str) -> list[ImmutableRule]:
@@ -111,6 +127,13 @@ def add_immutable_rule(api: HarborApi, project: str, rule: ImmutableRule) -> boo
     path = f"{project_path(project)}/immutabletagrules"
     doing = f"add an immutability rule to project {project} on {api.host}"
     return api.change("POST", path, doing, rule.to_json(), also=(409,)).status != 409
+
+
+def change_immutable_rule(api: HarborApi, project: str, rule: ImmutableRule) -> None:
+    """Bring a rule that is there, by its id, to what is given."""
+    path = f"{project_path(project)}/immutabletagrules/{rule.id}"
+    doing = f"change an immutability rule of project {project} on {api.host}"
+    api.change("PUT", path, doing, rule.to_json())
 
 
 def delete_immutable_rule(api: HarborApi, project: str, rule: ImmutableRule) -> None:
@@ -151,6 +174,16 @@ def _first(selectors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 def _selector(decoration: str, pattern: str) -> dict[str, str]:
     return {"kind": "doublestar", "decoration": decoration, "pattern": pattern}
+
+
+def _essence(rule: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a retention rule says, without ids and priorities that Harbor adds."""
+    scope = _first((rule.get("scope_selectors") or {}).get("repository"))
+    selectors = [
+        (item.get("decoration"), item.get("pattern"))
+        for item in (_first(rule.get("tag_selectors")), scope)
+    ]
+    return rule.get("template"), rule.get("params") or {}, rule.get("disabled") is True, *selectors
 
 
 def _retention_rule(template: str, params: Mapping[str, int], tags: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ import pytest
 from registry.credentials import Credentials
 from registry.errors import ImgctlError
 from registry.harbor import artifacts, labels, projects, robots, rules, scan
+from registry.harbor.accounts import RobotWish, set_up_robot
+from registry.harbor.overview import overview
 from registry.harbor.projects import ProjectPolicy
 from registry.harbor.robots import PULL, PUSH
 from registry.harbor.rules import ImmutableRule, Retention
 from registry.harbor.scan import ScanGate
+from registry.harbor.setup import ProjectWish, set_up_project
 from registry.harbor.target import HarborTarget
 from registry.layout import LayoutStore
 from registry.oci import Platform
@@ -152,6 +156,28 @@ def look_after_robots(given: Wire, path: Path) -> None:
         robots.delete(api, robot)
 
 
+def set_projects_up(given: Wire, path: Path) -> None:
+    """All that `imgctl harbor init` and `harbor status` ask, for who may and who may not."""
+    wish = ProjectWish("new", POLICY, True, Retention(5, "*-l4t-*"), True)
+    for wanted in (wish, wish, replace(wish, public=False, retention=Retention(6))):
+        steps = list(set_up_project(given.api, wanted))
+        assert steps
+    project = projects.get(given.api, "new")
+    (rule,) = rules.immutable_rules(given.api, "new")
+    rules.change_immutable_rule(given.api, "new", replace(rule, disabled=True))
+    assert [step.what for step in set_up_project(given.api, wish)]
+    for access in (PULL, PUSH, PUSH):
+        robot = RobotWish("ci", access, 30)
+        assert list(set_up_robot(given.api, project, robot, lambda made: "kept"))
+    assert overview(given.api, "new").exists
+    assert not overview(given.api, "nope").exists
+    made = robots.create(given.api, "new", "edge", PULL)
+    with given.another(Credentials(made.name, made.secret)) as other:
+        assert overview(other.api, "new").exists
+        with suppress(ImgctlError):
+            assert list(set_up_project(other.api, wish))
+
+
 def come_as_nobody(given: Wire, path: Path) -> None:
     """Without a login, and with a wrong password."""
     for credentials in (None, Credentials("admin", "wrong")):
@@ -160,7 +186,7 @@ def come_as_nobody(given: Wire, path: Path) -> None:
 
 
 SCENARIOS = [push_with_everything, push_refused, look_after_projects, look_after_artifacts,
-             look_after_robots, come_as_nobody]  # fmt: skip
+             look_after_robots, set_projects_up, come_as_nobody]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["v2.9.5-0d4b8f6a", "v2.16.0-c50c7ddd"])

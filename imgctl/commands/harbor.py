@@ -1,0 +1,215 @@
+"""`imgctl harbor`: the administration of Harbor that a release pipeline needs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
+from imgctl.options import RegistryFlags
+
+if TYPE_CHECKING:
+    from imgctl.harbor_robots import SecretPlace
+    from registry.harbor.accounts import RobotWish
+    from registry.harbor.overview import Overview
+    from registry.harbor.projects import ProjectPolicy
+    from registry.harbor.rules import Retention
+
+DEFAULT_IMMUTABLE = "*-l4t-*"
+DEFAULT_KEEP = 10
+
+
+@click.group(name="harbor")
+def command() -> None:
+    """Set up and look after a project on Harbor."""
+
+
+@command.command(name="init")
+@click.option("--public/--private", "public", default=None,
+              help="Who may pull.  [default: private; what is there stays as it is]")  # fmt: skip
+@click.option("--quota", metavar="SIZE", help="Like 200GB, or unlimited.")
+@click.option(
+    "--auto-scan/--no-auto-scan", default=None, help="Scan what is pushed.  [default: on]"
+)
+@click.option("--auto-sbom/--no-auto-sbom", default=None,
+              help="Make an SBOM of what is pushed (Harbor 2.11).  [default: on]")  # fmt: skip
+@click.option("--block", "severity", type=click.Choice(["low", "medium", "high", "critical"]),
+              help="Block pulls of images with such findings.")  # fmt: skip
+@click.option("--immutable", metavar="PATTERN", multiple=True,
+              help=f"Tags that never move.  [default: {DEFAULT_IMMUTABLE}]")  # fmt: skip
+@click.option("--keep", type=click.IntRange(0, 10_000), metavar="N",
+              help="Retention: the last N artifacts of each repository, and immutable tags; 0 for "
+              f"no policy.  [default: {DEFAULT_KEEP}, where there is no policy yet]")  # fmt: skip
+@click.option("--keep-schedule", default="", metavar="CRON",
+              help="When Harbor clears, in six fields.  [default: only by hand]")  # fmt: skip
+@click.option("--push-robot", default="ci", show_default=True, metavar="NAME",
+              help="Account for CI; empty for none.")  # fmt: skip
+@click.option("--pull-robot", default="edge", show_default=True, metavar="NAME",
+              help="Account for edge devices; empty for none.")  # fmt: skip
+@click.option("--days", type=click.IntRange(-1, 36_500), default=90, show_default=True,
+              help="Life of an account that is made; -1 for no end.")  # fmt: skip
+@click.option("--secrets", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where passwords of new accounts go, readable for you alone.")  # fmt: skip
+@click.option("--secret-name", default="harbor-pull", show_default=True, metavar="NAME",
+              help="Name of the pull Secret's manifest.")  # fmt: skip
+@click.option("--namespace", default="default", show_default=True, help="Its namespace.")
+@dry_run_option
+@harbor_options
+def init(
+    harbor: str | None,
+    project: str,
+    registry: RegistryFlags,
+    output_format: str,
+    dry_run: bool,
+    **given: Any,
+) -> int:
+    """Bring a project to how a release pipeline wants it; doing it again changes nothing.
+
+    Project, visibility, quota, automatic scans and SBOMs, immutable tags, retention, a robot
+    account for CI and one for edge devices with the Secret to pull with. `harbor_project` in
+    imgctl.yaml holds the same settings.
+    """
+    from imgctl.harbor_robots import set_up_robots
+    from imgctl.output import print_json
+    from imgctl.progress import size
+    from registry.harbor import projects
+    from registry.harbor.setup import ProjectWish, set_up_project
+    from registry.harbor.steps import State
+
+    policy, public = _policy(given)
+    retention = _retention(given, policy)
+    wish = ProjectWish(project, policy, public, retention, given["keep"] is not None)
+    steps = []
+    with open_harbor(harbor, registry) as api:
+        for step in set_up_project(api, wish, dry_run=dry_run, size=size):
+            steps.append(step)
+            if output_format == "text":
+                echo_step(step, dry_run=dry_run)
+        there = projects.find(api, project)
+        for step in set_up_robots(api, there, _robots(api.host, given), dry_run):
+            steps.append(step)
+            if output_format == "text":
+                echo_step(step, dry_run=dry_run)
+        version = str(api.version)
+    if output_format == "json":
+        value: dict[str, Any] = {"host": api.host, "version": version, "project": project}
+        value["steps"] = [step.to_json() for step in steps]
+        print_json(value | {"dry_run": True} if dry_run else value)
+    return int(any(step.state is State.REFUSED for step in steps))
+
+
+def _policy(given: dict[str, Any]) -> tuple[ProjectPolicy, bool | None]:
+    """The policy of imgctl.yaml under that of the flags; and the visibility if either names one."""
+    from imgctl.project_policy import parse_policy, policy_section
+
+    section = policy_section()
+    flags = {key: given[key] for key in ("public", "quota", "auto_scan", "auto_sbom", "severity")
+             if given[key] is not None}  # fmt: skip
+    defaults = {"auto_sbom": True, "immutable": [DEFAULT_IMMUTABLE]}
+    patterns = {"immutable": list(given["immutable"])} if given["immutable"] else {}
+    named = {str(key).replace("-", "_"): value for key, value in section.items()}
+    policy = parse_policy({**defaults, **named, **flags, **patterns})
+    return policy, policy.public if "public" in named or "public" in flags else None
+
+
+def _retention(given: dict[str, Any], policy: ProjectPolicy) -> Retention | None:
+    from registry.harbor.rules import Retention
+
+    keep = DEFAULT_KEEP if given["keep"] is None else given["keep"]
+    if keep == 0:
+        return None
+    patterns = policy.immutable
+    always = patterns[0] if len(patterns) == 1 else "{" + ",".join(patterns) + "}"
+    return Retention(keep, always if patterns else "", given["keep_schedule"])
+
+
+def _robots(host: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPlace | None]]:
+    """The accounts for CI and for edge devices, and where their secrets go."""
+    from imgctl.harbor_robots import KINDS, SecretPlace, robot_wish
+
+    folder, wishes = given["secrets"], []
+    for kind in KINDS:
+        name = given[f"{kind}_robot"]
+        if not name:
+            continue
+        place = None
+        if folder is not None:
+            secret = given["secret_name"]
+            manifest = folder / f"{secret}.yaml" if kind == "pull" else None
+            place = SecretPlace(
+                host, folder / f"{name}.secret", manifest, secret, given["namespace"]
+            )
+        wishes.append((robot_wish(name, kind, given["days"]), place))
+    return wishes
+
+
+@command.command(name="status")
+@click.option("--expiring", type=click.IntRange(0, 3650), default=30, show_default=True,
+              metavar="DAYS", help="Warn of accounts that expire within so many days.")  # fmt: skip
+@harbor_options
+def status(
+    harbor: str | None, project: str, registry: RegistryFlags, output_format: str, expiring: int
+) -> int:
+    """Show version, health, quota, rules, and robot accounts near their end.
+
+    Exit code 1 when a part of Harbor is not well or there is no such project.
+    """
+    from imgctl.output import print_json
+    from registry.harbor.overview import overview
+    from registry.harbor.projects import check_project
+
+    with open_harbor(harbor, registry, login=False) as api:
+        found = overview(api, check_project(project))
+    now = time.time()
+    if output_format == "json":
+        print_json(found.to_json(now, expiring))
+    else:
+        for name, text in _lines(found):
+            click.echo(f"{name:<10}  {text}")
+        for warning in found.warnings(now, expiring):
+            click.echo(f"warning: {warning}", err=True)
+    return int(not found.health.good or not found.exists)
+
+
+def _lines(found: Overview) -> list[tuple[str, str]]:
+    from registry.harbor.overview import AUTH_MODES
+
+    system = found.system
+    mode = AUTH_MODES.get(system.auth_mode, system.auth_mode)
+    version = f"v{system.version}".replace("vv", "v") if system.version else "version not shown"
+    writes = "read-only" if system.read_only else "takes pushes"
+    health = "healthy" if found.health.good else ", ".join(found.health.ailing) + " not well"
+    lines = [
+        ("harbor", f"{found.host}  {version}, {mode}, {writes}"),
+        ("health", f"{health} ({', '.join(found.health.components)})"),
+    ]
+    return lines + _project_lines(found)
+
+
+def _project_lines(found: Overview) -> list[tuple[str, str]]:
+    from imgctl.progress import size
+    from registry.harbor.accounts import expiry
+
+    project = found.project
+    if project is None:
+        return [("project", f"{found.name}: {'not shown' if found.exists else 'none'}")]
+    kind = "public" if project.public else "private"
+    kind += ", a proxy cache" if project.registry_id else ""
+    lines = [("project", f"{project.name}: {kind}")]
+    if found.quota is not None:
+        limit = "no limit" if found.quota.hard < 0 else f"of {size(found.quota.hard)}"
+        lines.append(("quota", f"{size(found.quota.used)} used, {limit}"))
+    scans = [name for key, name in (("auto_scan", "scan"), ("auto_sbom_generation", "SBOM"))
+             if project.metadata.get(key) == "true"]  # fmt: skip
+    lines.append(("on push", ", ".join(scans) or "nothing"))
+    if found.immutable is not None:
+        held = "; ".join(str(rule) for rule in found.immutable if not rule.disabled)
+        lines.append(("immutable", held or "no tags"))
+    if found.retention is not None:
+        lines.append(("retention", "a policy" if found.retention else "no policy"))
+    for robot in found.accounts or ():
+        lines.append(("robot", f"{robot.name}  {expiry(robot.expires_at)}"))
+    return lines
