@@ -12,7 +12,7 @@ def write_secret(path: Path, text: str, *, replace: bool = False) -> None:
 
     Raises BadInput when there is one and it is not to be replaced.
     """
-    from deploy.output import replace_text
+    from registry.files import replace_text
 
     check_free(path, replace=replace)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from registry.harbor.permissions import possible
 from registry.harbor.projects import Project
 from registry.harbor.robots import Access, NewRobot, Robot
 from registry.harbor.steps import State, Step, attempt
+from registry.harbor.values import mappings
 
 _DAY = 24 * 3600  # seconds
 
@@ -123,7 +124,7 @@ def with_access(robot: Robot, project: str, more: tuple[Access, ...]) -> Robot:
     permissions = []
     for permission in robot.permissions:
         own = permission.get("kind") == "project" and permission.get("namespace") == project
-        access = [*(permission.get("access") or ()), *(added if own else ())]
+        access = [*mappings(permission, "access"), *(added if own else ())]
         permissions.append({**permission, "access": access})
     return replace(robot, permissions=tuple(permissions))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.harbor.api import HarborApi
+from registry.harbor.values import mappings, text
 
 HEALTHY = "healthy"
 
@@ -26,12 +27,12 @@ class Health:
 def health(api: HarborApi) -> Health:
     """How Harbor's parts are; asked without a login, answered with 200 however they are."""
     value = api.get("/health", f"ask for the health of {api.host}")
-    parts = [item for item in value.get("components") or () if isinstance(item, dict)]
+    parts = mappings(value, "components")
     return Health(
-        str(value.get("status", "")),
-        tuple(str(item.get("name", "")) for item in parts),
+        text(value, "status"),
+        tuple(text(item, "name") for item in parts),
         {
-            str(item.get("name", "")): str(item.get("error") or item.get("status") or "")
+            text(item, "name"): text(item, "error") or text(item, "status")
             for item in parts
             if item.get("status") != HEALTHY
         },

@@ -6,11 +6,12 @@ versions take any name; newer ones refuse an account with one they do not offer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from registry.harbor.api import HarborApi
 from registry.harbor.robots import PULL, Access, Robot, accesses
+from registry.harbor.values import mappings, text
 from registry.harbor.version import PERMISSION_LIST
 
 
@@ -70,10 +71,8 @@ def offered(api: HarborApi) -> frozenset[Access] | None:
     if not api.version.at_least(PERMISSION_LIST):
         return None
     value = api.get("/permissions", f"list the permissions that {api.host} offers")
-    listed: Iterable[Mapping[str, str]] = value.get("project") or ()
-    return frozenset(
-        Access(str(item.get("resource", "")), str(item.get("action", ""))) for item in listed
-    )
+    listed = mappings(value, "project")
+    return frozenset(Access(text(item, "resource"), text(item, "action")) for item in listed)
 
 
 def possible(api: HarborApi, wanted: Iterable[Access]) -> tuple[Access, ...]:

@@ -104,10 +104,9 @@ class Retention:
 
     def same_as(self, policy: Mapping[str, Any]) -> bool:
         """Whether Harbor's policy keeps the same, at the same times."""
-        settings = (policy.get("trigger") or {}).get("settings") or {}
-        found = [_essence(rule) for rule in policy.get("rules") or ()]
-        ours = [_essence(rule) for rule in self.rules()]
-        return str(settings.get("cron") or "") == self.cron and found == ours
+        cron = text(mapping(mapping(policy, "trigger"), "settings"), "cron")
+        found = [_essence(rule) for rule in mappings(policy, "rules")]
+        return cron == self.cron and found == [_essence(rule) for rule in self.rules()]
 
     def __str__(self) -> str:
         always = f", and tags {self.always} always" if self.always else ""
@@ -178,12 +177,11 @@ def _selector(decoration: str, pattern: str) -> dict[str, str]:
 
 def _essence(rule: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a retention rule says, without ids and priorities that Harbor adds."""
-    scope = _first((rule.get("scope_selectors") or {}).get("repository"))
-    selectors = [
-        (item.get("decoration"), item.get("pattern"))
-        for item in (_first(rule.get("tag_selectors")), scope)
-    ]
-    return rule.get("template"), rule.get("params") or {}, rule.get("disabled") is True, *selectors
+    tags = _first(mappings(rule, "tag_selectors"))
+    scope = _first(mappings(mapping(rule, "scope_selectors"), "repository"))
+    selectors = [(item.get("decoration"), item.get("pattern")) for item in (tags, scope)]
+    disabled = rule.get("disabled") is True
+    return text(rule, "template"), mapping(rule, "params"), disabled, *selectors
 
 
 def _retention_rule(template: str, params: Mapping[str, int], tags: str) -> dict[str, Any]:
