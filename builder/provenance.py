@@ -93,7 +93,7 @@ def _other_images(record: BuildRecord) -> list[dict[str, Any]]:
 def _named_images(dockerfile: str) -> set[str]:
     """Every image of a FROM, a `--from` or a mount, as it is written; stages are none."""
     named: set[str] = set()
-    stages = {"scratch", "context"}
+    stages = {"scratch"}
     for item in parse(dockerfile):
         words = item.rest.split()
         if item.keyword == "FROM" and words:
