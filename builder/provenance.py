@@ -35,8 +35,9 @@ def provenance(
 
     builder: the id of who ran the build, a URI. version: imgctl's own. External parameters are
     what a user asked for; internal ones what imgctl made of it, the plan above all. Dependencies
-    are named `base`, `source`, `wheel`, and `image` for what other stages were built on or copied
-    from, which is known by digest only where the Dockerfile says it.
+    are named `base`, `source`, `wheel`, `image` for what other stages were built on or copied
+    from, and `download` for what was fetched; both are known by digest only where the Dockerfile
+    says it.
     """
     value = record.value
     plan = value.get("plan_document") or {}
@@ -62,6 +63,7 @@ def provenance(
             "resolvedDependencies": [
                 _base(record),
                 *_other_images(record),
+                *_downloads(record),
                 *_source(value.get("labels") or {}),
                 *(_wheel(item) for item in value.get("wheels") or []),
             ],
@@ -84,9 +86,7 @@ def _base(record: BuildRecord) -> dict[str, Any]:
 
 def _other_images(record: BuildRecord) -> list[dict[str, Any]]:
     """The images that the Dockerfile names besides the base."""
-    plan = record.value.get("plan_document") or {}
-    base = str(record.value["base"]["reference"])
-    named = _named_images(str(plan.get("dockerfile") or "")) - {base}
+    named = _named_images(_dockerfile(record)) - {str(record.value["base"]["reference"])}
     return [_image(text) for text in sorted(named)]
 
 
@@ -114,6 +114,23 @@ def _image(text: str) -> dict[str, Any]:
     digest = reference.digest or ""
     pinned = {"digest": {"sha256": digest.partition(":")[2]}} if digest else {}
     return {"name": "image", "uri": image_purl(reference, digest), **pinned}
+
+
+def _downloads(record: BuildRecord) -> list[dict[str, Any]]:
+    """What ADD fetches, by the checksum it must have."""
+    found: dict[str, dict[str, Any]] = {}
+    for item in parse(_dockerfile(record)):
+        words = (item.exec_form() or item.rest.split())[:-1] if item.keyword == "ADD" else []
+        algorithm, _, encoded = item.flags.get("checksum", "").partition(":")
+        digest = {"digest": {algorithm: encoded}} if encoded else {}
+        for word in words:
+            if "://" in word:
+                found[word] = {"name": "download", "uri": word, **digest}
+    return list(found.values())
+
+
+def _dockerfile(record: BuildRecord) -> str:
+    return str((record.value.get("plan_document") or {}).get("dockerfile") or "")
 
 
 def _source(labels: dict[str, str]) -> list[dict[str, Any]]:

@@ -93,6 +93,22 @@ def test_images_of_other_stages_are_named_too(tmp_path: Path) -> None:
     assert Provenance.read(statement).why_not(Policy(bases=(*allowed, "ghcr.io/*")), image) == ""
 
 
+def test_downloads_are_named_by_their_checksum(tmp_path: Path) -> None:
+    text = (
+        "FROM scratch AS downloads\n"
+        f'ADD --chmod=0644 --checksum=sha256:{"34" * 32} ["https://x.example/a.whl", "/a.whl"]\n'
+        "ADD https://x.example/b /b\n"
+        "ADD local.txt /c\n"
+        f"FROM {BASE}\n"
+        "RUN --mount=type=bind,from=downloads,source=/a.whl,target=/a.whl true\n"
+    )
+    made = predicate(tmp_path, plan_document={"dockerfile": text}, labels={})
+    assert made["buildDefinition"]["resolvedDependencies"][1:] == [
+        {"name": "download", "uri": "https://x.example/a.whl", "digest": {"sha256": "34" * 32}},
+        {"name": "download", "uri": "https://x.example/b"},
+    ]
+
+
 def test_plan_engine_and_builder_are_there(tmp_path: Path) -> None:
     made = predicate(tmp_path)
     internal = made["buildDefinition"]["internalParameters"]
