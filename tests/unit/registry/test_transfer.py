@@ -479,3 +479,14 @@ def test_a_blob_of_another_size_is_not_sent_to_a_registry(source: LayoutStore) -
     ):
         copy(source, client.repository(host, "a/b"), "1.0", progress=progress)
     assert progress.moved[blob(OURS).digest] == 0
+
+
+def test_a_manifest_that_states_two_sizes_of_one_blob_is_not_copied(
+    source: LayoutStore, target: LayoutStore
+) -> None:
+    put_image(source, None, OURS)
+    lying = Descriptor(blob(OURS).media_type, blob(OURS).digest, 10**15)
+    source.put_manifest(manifest(blob(OURS), lying), "1.0")
+    with pytest.raises(CorruptContent, match="states two sizes"):
+        copy(source, target, "1.0")
+    assert target.tags() == []
