@@ -228,12 +228,20 @@ class Document:
         return _strings(self.value.get("annotations"))
 
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Every blob a manifest needs, each digest once: config first, then layers."""
+        """Every blob a manifest needs, each digest once: config first, then layers.
+
+        Raises CorruptContent when it states two sizes of one blob.
+        """
         if self.is_index:
             return ()
         unique: dict[str, Descriptor] = {}
         for descriptor in (self.config, *self.layers):
-            unique.setdefault(descriptor.digest, descriptor)
+            known = unique.setdefault(descriptor.digest, descriptor)
+            if known.size != descriptor.size:
+                raise CorruptContent(
+                    f"the manifest {self.digest} states two sizes of one blob",
+                    f"{known.digest} cannot have {known.size} and {descriptor.size} bytes",
+                )
         return tuple(unique.values())
 
     def choose(self, wanted: Platform) -> Descriptor:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from registry.errors import CorruptContent, ImgctlError, MissingBlobs, NotFound, Unreachable
+from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin, RemoteStore, open_from, same_place
 from registry.progress import SILENT, Progress
@@ -220,11 +220,8 @@ def _copy_blobs_and_children(job: Job, root: Document) -> Tally:
     unique: dict[str, Descriptor] = {}
     for document in documents:
         for blob in document.blobs():
-            if not blob.is_foreign and unique.setdefault(blob.digest, blob).size != blob.size:
-                raise CorruptContent(
-                    f"{document.digest} states two sizes of one blob",
-                    f"{blob.digest} cannot have {blob.size} and {unique[blob.digest].size} bytes",
-                )
+            if not blob.is_foreign:
+                unique.setdefault(blob.digest, blob)
     tally = _copy_blobs(job, list(unique.values()))
     for document in documents:
         if document.digest != root.digest:
