@@ -165,13 +165,18 @@ class PrivateKey:
         return PublicKey.of(self._key.public_key())
 
     def sign(self, message: bytes) -> bytes:
-        """See Signer. The same message gives the same signature, so that signing twice adds
-        nothing (ECDSA by RFC 6979)."""
+        """See Signer. The same message gives the same signature (ECDSA by RFC 6979), except with
+        an OpenSSL older than 3.2."""
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
         from cryptography.hazmat.primitives.hashes import SHA256
 
         if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
+            try:
+                algorithm = ec.ECDSA(SHA256(), deterministic_signing=True)
+            except UnsupportedAlgorithm:
+                algorithm = ec.ECDSA(SHA256())
+            return self._key.sign(message, algorithm)
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(message, padding.PKCS1v15(), SHA256())
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
