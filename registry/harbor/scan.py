@@ -22,7 +22,8 @@ from registry.harbor.paths import artifact_path
 from registry.harbor.values import mapping, number, text
 
 SEVERITIES = ("negligible", "low", "medium", "high", "critical")  # rising
-_VULNERABILITIES = "vulnerability.report"
+# Reports have been `…security.vulnerability.report…` and `…scanner.adapter.vuln.report.harbor…`.
+_VULNERABILITIES = "vuln"
 
 
 class NoScanner(RegistryError):

@@ -204,6 +204,13 @@ def test_a_permission_that_is_missing_names_who_and_what() -> None:
     assert error.what == "robot$ci is not allowed to list robot accounts"
 
 
+def test_who_is_nobody_is_told_to_log_in_where_harbor_says_forbidden() -> None:
+    no = refusal("GET", "/projects/p", 403, "FORBIDDEN", "forbidden")
+    error = failure(lambda api: projects.get(api, "p"), no, credentials=None)
+    assert "wants a login" in error.what
+    assert "imgctl login" in error.hint
+
+
 def test_a_login_is_checked_where_robots_may_ask() -> None:
     with harbor(Entry("GET", "/v2/", headers={"authorization": BASIC})) as (api, _):
         api.check_login()

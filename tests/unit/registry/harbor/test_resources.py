@@ -94,9 +94,11 @@ def test_tags_are_added_but_not_moved(tmp_path: Path) -> None:
 
 def test_what_is_immutable_is_not_deleted(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
-        given.push(given.image(), "1.0")
-        rules.add_immutable_rule(given.api, PROJECT, ImmutableRule("1.*"))
-        assert artifacts.is_immutable(given.api, PROJECT, "mnist", "1.0")
+        given.push(given.image(), "1.0", "10", "1.0.1", "latest")
+        rules.add_immutable_rule(given.api, PROJECT, ImmutableRule("1*"))
+        for tag in ("1.0", "10", "1.0.1"):
+            assert artifacts.is_immutable(given.api, PROJECT, "mnist", tag)
+        assert not artifacts.is_immutable(given.api, PROJECT, "mnist", "latest")
         with pytest.raises(Refused, match="delete tag"):
             artifacts.delete_tag(given.api, PROJECT, "mnist", "1.0")
         with pytest.raises(Refused, match="immutable"):

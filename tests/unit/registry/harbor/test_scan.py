@@ -63,6 +63,11 @@ def test_how_far_a_scan_is(value: dict[str, Any] | None, state: ScanState) -> No
     assert report(value).state is state
 
 
+def test_a_report_of_an_older_scanner() -> None:
+    older = "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0"
+    assert report(DONE, older) == report(DONE)
+
+
 def test_a_report_of_something_else_is_none() -> None:
     assert report(DONE, "application/vnd.security.sbom.report+json; version=1.0").state is (
         ScanState.ABSENT
