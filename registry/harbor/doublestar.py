@@ -66,7 +66,8 @@ def _bracket(pattern: str, at: int) -> tuple[str, int]:
     inside = pattern[at + 1 : end]
     negated = inside[0] in "^!"
     chars = inside[1:] if negated else inside
-    escaped = re.sub(r"([\\\[&~|^])", r"\\\1", chars)
+    # Two dashes may come to mean a set difference in Python's syntax, which warns of them.
+    escaped = re.sub(r"([\\\[&~|^])", r"\\\1", chars).replace("--", r"-\-")
     return f"[{'^/' if negated else ''}{escaped}]", end + 1
 
 
