@@ -47,6 +47,10 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+# As uname and Debian call them.
+_ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64", "i386": "386"}
+
+
 @dataclass(frozen=True)
 class Platform:
     """An operating system and processor, as `linux/arm64` or `linux/arm/v7`."""
@@ -57,10 +61,11 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Parse `os/arch[/variant]`; raises BadInput."""
+        """Parse `os/arch[/variant]`, other names of a processor included; raises BadInput."""
         parts = text.split("/")
         if not 2 <= len(parts) <= 3 or not all(parts):
             raise BadInput(f"{text!r} is not a platform", "", "write OS/ARCH, like linux/arm64")
+        parts[1] = _ARCHITECTURES.get(parts[1], parts[1])
         return cls(*parts)
 
     @classmethod

@@ -257,6 +257,11 @@ def test_which_platform_serves_which(offered: str, wanted: str, serves: bool) ->
     assert Platform.parse(offered).matches(Platform.parse(wanted)) == serves
 
 
+def test_a_processor_may_be_called_as_uname_does() -> None:
+    assert Platform.parse("linux/aarch64") == Platform("linux", "arm64")
+    assert Platform.parse("linux/x86_64") == Platform("linux", "amd64")
+
+
 @pytest.mark.parametrize("text", ["", "linux", "linux/", "/arm64", "a/b/c/d", "linux/arm64/"])
 def test_what_is_no_platform(text: str) -> None:
     with pytest.raises(BadInput, match="is not a platform"):
