@@ -114,7 +114,7 @@ def is_immutable(api: HarborApi, project: str, repository: str, tag: str) -> boo
     """Whether a tag that exists is held immutable, as Harbor itself works it out."""
     path = f"{artifact_path(project, repository, tag)}/tags"
     doing = f"look at tag {_name(api, project, repository, tag)}"
-    # Exactly a tag of digits alone would be looked for as a number, which no name is.
+    # Not `name=`: a tag of digits alone would be taken for a number there.
     query: Query = {"q": f"name=~{tag}", "with_immutable_status": True}
     for item in api.pages(path, doing, query):
         if item.get("name") == tag:

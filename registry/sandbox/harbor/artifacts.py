@@ -21,9 +21,8 @@ from registry.sandbox.harbor.objects import (
     listed_artifacts,
     repository_object,
     tag_object,
-    worst,
 )
-from registry.sandbox.harbor.state import Artifact, Project, Repository, Scan, Tag
+from registry.sandbox.harbor.state import Artifact, Project, Repository, Scan, Tag, worst
 from registry.sandbox.replies import Problem, reply
 
 # --- repositories ---

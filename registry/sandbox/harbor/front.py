@@ -18,7 +18,16 @@ from registry.oci import Document
 from registry.reference import is_digest, is_tag
 from registry.sandbox.harbor import access, storage
 from registry.sandbox.harbor.access import Caller
-from registry.sandbox.harbor.state import Artifact, HarborState, Project, Repository, Tag, now
+from registry.sandbox.harbor.state import (
+    RISING,
+    Artifact,
+    HarborState,
+    Project,
+    Repository,
+    Tag,
+    now,
+    worst,
+)
 from registry.sandbox.replies import Problem, reply
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[/._-]+[a-z0-9]+)*)"
@@ -150,6 +159,8 @@ class FrontDoor:
             await self._delete_manifest(request, project, repository, name, reference, send)
         else:
             artifact = repository.find(reference) if repository else None
+            if artifact is not None and request.method == "GET":
+                check_pullable(project, artifact)
             digest = artifact.document.digest if artifact else reference
             await self._pass_on(request, f"/v2/{name}/manifests/{digest}", send)
 
@@ -293,6 +304,24 @@ def check_deletable(project: Project, repository: Repository, artifact: Artifact
         if any(child.digest == digest for child in other.document.manifests):
             message = "the deleting artifact is referenced by others"
             raise Problem(412, "VIOLATE_FOREIGN_KEY_CONSTRAINT", message)
+
+
+def check_pullable(project: Project, artifact: Artifact) -> None:
+    """Raise the Problem of a project that keeps back what has vulnerabilities."""
+    if project.metadata.get("prevent_vul") != "true" or artifact.document.is_index:
+        return
+    limit = project.metadata.get("severity", "none").capitalize()
+    policy = f'Prevent images with vulnerability severity of "{limit}" or higher from running.'
+    scan = artifact.scan
+    if scan is None or scan.steps != ["Success"]:
+        message = "current image without vulnerability scanning cannot be pulled"
+    elif RISING.index(worst(scan.counts)) >= RISING.index(limit):
+        message = f"current image with {sum(scan.counts.values())} vulnerabilities cannot be pulled"
+    else:
+        return
+    raise Problem(
+        412, "PROJECTPOLICYVIOLATION", f"{message} due to configured policy in '{policy}'"
+    )
 
 
 def add_artifact(

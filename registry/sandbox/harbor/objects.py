@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from registry.sandbox.harbor.calls import Call, meets
-from registry.sandbox.harbor.state import NEVER, Artifact, Project, Repository, Scan, Tag, now
+from registry.sandbox.harbor.state import (
+    NEVER,
+    Artifact,
+    Project,
+    Repository,
+    Scan,
+    Tag,
+    now,
+    worst,
+)
 
 REPORT = "application/vnd.security.vulnerability.report; version=1.1"
 SCANNER = {"name": "Trivy", "vendor": "Aqua Security", "version": "v0.50.1"}
-_RISING = ("None", "Unknown", "Negligible", "Low", "Medium", "High", "Critical")
 
 
 def repository_object(project: Project, repository: Repository) -> dict[str, Any]:
@@ -146,9 +154,3 @@ def _overview(scan: Scan) -> dict[str, Any]:
         }  # fmt: skip
         value |= {"end_time": now(), "complete_percent": 100}
     return value
-
-
-def worst(counts: dict[str, int]) -> str:
-    """The highest severity of which there is any."""
-    found = [name for name in _RISING if counts.get(name)]
-    return found[-1] if found else "None"

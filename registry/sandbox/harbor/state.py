@@ -15,11 +15,17 @@ from registry.oci import Document
 
 NEVER = "0001-01-01T00:00:00.000Z"  # how Harbor writes a time that is not set
 UNLIMITED = -1
+RISING = ("None", "Unknown", "Negligible", "Low", "Medium", "High", "Critical")  # severities
 
 
 def now() -> str:
     """This moment as Harbor writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def worst(counts: dict[str, int]) -> str:
+    """The highest severity of which there is any."""
+    return max((name for name in RISING if counts.get(name)), key=RISING.index, default="None")
 
 
 @dataclass

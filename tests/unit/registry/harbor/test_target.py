@@ -292,6 +292,29 @@ def test_a_layer_that_is_there_twice_counts_twice_in_harbor(tmp_path: Path) -> N
         assert not given.push(given.image(b"same", b"other", b"same")).unchanged
 
 
+def test_a_project_that_keeps_back_what_is_vulnerable_is_pushed_to_all_the_same(
+    tmp_path: Path,
+) -> None:
+    policy = ProjectPolicy(severity="high")
+    bad = Scanner(steps=("Success",), counts={"Critical": 1})
+    with bench(tmp_path) as given:
+        document = given.image()
+        given.push(document, project="new", create_project=True, policy=policy)
+        pulled = given.repository(project="new")
+        with pytest.raises(Refused, match="the project's policy forbids it") as caught:
+            pulled.manifest("1.0")
+        assert "without vulnerability scanning" in caught.value.why
+        for scanner, passes in ((bad, False), (Scanner(steps=("Success",)), True)):
+            given.double.state.scanner = scanner
+            gate = ScanGate(interval=0.01, max_age=0.0)
+            assert given.push(document, project="new", scan=gate).unchanged
+            if passes:
+                assert pulled.manifest("1.0") == document
+            else:
+                with pytest.raises(Refused, match="the project's policy forbids it"):
+                    pulled.manifest("1.0")
+
+
 # --- labels ---
 
 
