@@ -89,12 +89,19 @@ def _default_map(
     given = defaults_for(settings, names)
     options = [item for item in command.params if isinstance(item, click.Option)]
     values: dict[str, Any] = {
-        str(item.name): given[flag_name(item)] for item in options if flag_name(item) in given
+        str(item.name): _listed(item, given[flag_name(item)])
+        for item in options
+        if flag_name(item) in given
     }
     if isinstance(command, click.Group):
         for name, child in command.commands.items():
             values[name] = _default_map(settings, child, (*names, name))
     return values
+
+
+def _listed(option: click.Option, value: Any) -> Any:
+    """The value; in a list of its own where the option may be repeated."""
+    return [value] if option.multiple and not isinstance(value, list) else value
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

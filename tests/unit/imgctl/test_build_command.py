@@ -180,3 +180,15 @@ def test_a_builder_without_emulation_is_told_before_anything_is_built(
     assert "the builder pc cannot run steps for linux/arm64" in err
     assert "install emulation" in err
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("releases", ["r35.2.1", "[r35.2.1]", "35.2.1"])
+def test_a_teams_settings_say_what_need_not_be_typed(
+    call: Call, mirror: str, tmp_path: Path, releases: str
+) -> None:
+    (tmp_path / "imgctl.yaml").write_text(
+        f"build:\n  l4t: {releases}\n  base-mirror: {mirror}\n  engine: direct\n"
+    )
+    code, out, err = call("build", "mnist")
+    assert (code, err) == (0, "")
+    assert out.startswith("mnist:1.0.0-l4t-r35.2.1  sha256:")
