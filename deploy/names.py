@@ -65,6 +65,6 @@ def check_quantity(text: str) -> str:
 
 def check_environment_name(text: str) -> str:
     """Return text if a container may have an environment variable of that name."""
-    if not _ENV_NAME.fullmatch(text):
+    if not _ENV_NAME.fullmatch(text) or text == "." or text.startswith(".."):
         raise BadInput(f"{text!r} cannot be the name of an environment variable")
     return text

@@ -22,6 +22,7 @@ KUBELET = "kubelet"
 TARGETS = (KUBEEDGE, KUBELET)
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 GPU_RESOURCE = "nvidia.com/gpu"
+MOST_REPLICAS = 2**31 - 1
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -133,6 +134,12 @@ class Workload:
         if self.memory:
             check_quantity(self.memory)
         check_label(self.gpu_resource, "")
+        if "/" not in self.gpu_resource:
+            raise BadInput(
+                f"{self.gpu_resource!r} is not a device plugin's resource",
+                "",
+                "like nvidia.com/gpu",
+            )
         for key, value in self.selector:
             check_label(key, value)
         for key, _ in self.env:
@@ -142,7 +149,7 @@ class Workload:
             raise BadInput("two volumes are mounted at the same path", ", ".join(targets))
 
     def _check_numbers(self) -> None:
-        if self.replicas < 0:
+        if not 0 <= self.replicas <= MOST_REPLICAS:
             raise BadInput(f"{self.replicas} replicas cannot be", "", "give 0 or more")
         if self.gpus < 0:
             raise BadInput(f"{self.gpus} GPUs cannot be", "", "give 0 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import kubernetes_validate
@@ -18,8 +19,9 @@ from registry.reference import Reference
 
 DIGEST = "sha256:" + "ab" * 32
 IMAGE = Reference("local-harbor.com", "algorithms/mnist", "1.0.0-l4t-r35.2.1", DIGEST)
-# Jetson clusters run 1.26; the newest is the last the schemas package knows.
-VERSIONS = ("1.26", "1.37")
+# From what the clusters of Jetsons run to the last the schemas package knows.
+NEWEST = int(kubernetes_validate.latest_version().split(".")[1])
+VERSIONS = [f"1.{minor}" for minor in range(26, NEWEST + 1)]
 
 
 def workload(**changes: Any) -> Workload:
@@ -39,9 +41,18 @@ def only(kind: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def assert_valid(item: dict[str, Any]) -> None:
-    for version in VERSIONS:
+def assert_valid(item: dict[str, Any], versions: Sequence[str] = VERSIONS) -> None:
+    for version in versions:
         kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_the_schemas_reach_today() -> None:
+    assert NEWEST >= 37
+
+
+def test_schemas_are_strict() -> None:
+    with pytest.raises(kubernetes_validate.ValidationError):
+        assert_valid(only("pod") | {"specs": {}})
 
 
 def test_mnist_pod_means_what_the_hand_written_one_meant() -> None:
@@ -114,6 +125,13 @@ def test_sharing_without_a_memory_limit_is_warned_about() -> None:
     assert warnings(workload(shared=True, memory="2Gi"), ["pod"]) == []
 
 
+def test_a_whole_gpu_is_given_up_before_it_is_asked_for_again() -> None:
+    strategy = only("deployment", gpus=1)["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
+    shared = only("deployment", gpus=1, shared=True)["spec"]["strategy"]
+    assert shared["rollingUpdate"] == {"maxUnavailable": "25%", "maxSurge": "25%"}
+
+
 def test_two_shares_of_one_gpu_are_refused() -> None:
     with pytest.raises(Refused, match="2 shares"):
         workload(gpus=2, shared=True)
@@ -125,7 +143,10 @@ def test_two_shares_of_one_gpu_are_refused() -> None:
         {"name": "Mnist"},
         {"name": "a" * 64},
         {"replicas": -1},
+        {"replicas": 2**31},
         {"gpus": -1},
+        {"gpu_resource": "gpu"},
+        {"gpu_resource": "a b/gpu"},
         {"memory": "lots"},
         {"memory": "0"},
         {"node": "Orin_03"},
@@ -136,6 +157,7 @@ def test_two_shares_of_one_gpu_are_refused() -> None:
         {"selector": (("a b", "c"),)},
         {"selector": (("zone", "-c"),)},
         {"env": (("1A", "x"),)},
+        {"env": (("..A", "x"),)},
         {"image": Reference("h.example", "p/i", "v1")},
         {"mounts": (Mount("/a", "/data"), Mount("/b", "/data"))},
     ],
@@ -199,6 +221,7 @@ workloads = st.builds(
     env=st.lists(st.tuples(names.map(lambda n: "E" + n), st.text()), max_size=3).map(tuple),
     mounts=st.sampled_from([(), (Mount("/data", "/data", True), Mount("/x", "/y"))]),
     gpus=st.integers(0, 1),
+    gpu_resource=st.sampled_from(["nvidia.com/gpu", "nvidia.com/gpu.shared"]),
     shared=st.booleans(),
     memory=st.sampled_from(["", "4Gi", "512Mi", "1.5G"]),
     host_network=st.booleans(),
@@ -225,5 +248,5 @@ workloads = st.builds(
 def test_no_combination_of_options_breaks_the_schemas(found: Workload) -> None:
     objects = manifests(found, KINDS)
     for item in objects:
-        assert_valid(item)
+        assert_valid(item, (VERSIONS[0], VERSIONS[-1]))
     assert list(yaml.safe_load_all(to_yaml(objects))) == objects
