@@ -67,10 +67,10 @@ def open_harbor(
         yield api
 
 
-def echo_step(step: Step, *, dry_run: bool = False) -> None:
-    """A line of a step on stdout: how it ended, what it is, how it is now."""
+def echo_step(step: Step, *, dry_run: bool = False, err: bool = False) -> None:
+    """A line of a step: how it ended, what it is, how it is now. err: on stderr."""
     would = {"made": "would make", "changed": "would change"}
     state = would.get(step.state, str(step.state)) if dry_run else str(step.state)
     before = f"  (was {step.before})" if step.before else ""
     width = 12 if dry_run else 8
-    click.echo(f"{state:<{width}}  {step.what:<20}  {step.detail}{before}".rstrip())
+    click.echo(f"{state:<{width}}  {step.what:<20}  {step.detail}{before}".rstrip(), err=err)

@@ -39,6 +39,10 @@ class SecretPlace:
         for path in filter(None, (self.file, self.manifest)):
             check_free(path, replace=self.replace)
 
+    def __str__(self) -> str:
+        also = f", Secret in {self.manifest}" if self.manifest else ""
+        return f"password in {self.file}{also}"
+
     def keep(self, made: NewRobot) -> str:
         """Write the files; where, in words."""
         self.check()
@@ -49,8 +53,7 @@ class SecretPlace:
             secret = pull_secret(self.name, self.namespace, self.host, made.name, made.secret)
             write_secret(self.manifest, to_yaml([secret]), replace=self.replace)
         write_secret(self.file, f"{made.secret}\n", replace=self.replace)
-        also = f", Secret in {self.manifest}" if self.manifest else ""
-        return f"password in {self.file}{also}"
+        return str(self)
 
 
 def robot_wish(name: str, kind: str, days: int) -> RobotWish:

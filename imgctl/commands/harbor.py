@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imgctl.commands._harbor_robot import robot
 from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
 
@@ -25,6 +26,9 @@ DEFAULT_KEEP = 10
 @click.group(name="harbor")
 def command() -> None:
     """Set up and look after a project on Harbor."""
+
+
+command.add_command(robot)
 
 
 @command.command(name="init")
@@ -210,6 +214,6 @@ def _project_lines(found: Overview) -> list[tuple[str, str]]:
         lines.append(("immutable", held or "no tags"))
     if found.retention is not None:
         lines.append(("retention", "a policy" if found.retention else "no policy"))
-    for robot in found.accounts or ():
-        lines.append(("robot", f"{robot.name}  {expiry(robot.expires_at)}"))
+    for account in found.accounts or ():
+        lines.append(("robot", f"{account.name}  {expiry(account.expires_at)}"))
     return lines

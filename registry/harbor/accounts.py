@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from registry.errors import NotFound
+from registry.errors import BadInput, NotFound
 from registry.harbor import robots
 from registry.harbor.api import HarborApi
 from registry.harbor.permissions import possible
@@ -16,7 +17,7 @@ from registry.harbor.robots import Access, NewRobot, Robot
 from registry.harbor.steps import State, Step, attempt
 from registry.harbor.values import mappings
 
-_DAY = 24 * 3600  # seconds
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,20 @@ class RobotWish:
     access: tuple[Access, ...]
     days: int = 90
     description: str = ""
+
+
+def check_name(name: str) -> str:
+    """The name, if Harbor would give it to an account; raises BadInput."""
+    if _NAME.fullmatch(name):
+        return name
+    whole = "$" in name or "+" in name
+    raise BadInput(
+        f"{name!r} cannot be the name of a robot account",
+        "Harbor puts its prefix and the project before it"
+        if whole
+        else "lower-case letters and digits, with single dots, hyphens or underscores between them",
+        f"write {name.rpartition('+')[2].rpartition('$')[2]!r}" if whole else "",
+    )
 
 
 def find(api: HarborApi, project: Project, name: str) -> Robot | None:

@@ -22,6 +22,7 @@ from registry.answers import Answer
 from registry.client import RegistryClient
 from registry.errors import CorruptContent, ImgctlError, RegistryError
 from registry.harbor.problems import not_harbor, problem
+from registry.harbor.values import text
 from registry.harbor.version import Version
 from registry.reference import check_host
 from registry.session import Call
@@ -91,6 +92,14 @@ class HarborApi:
         answer = self._session.call(call)
         if answer.status != 200:
             raise self._session.error(call, answer)
+
+    def token(self, query: str) -> str:
+        """A token of Harbor's token service, for looking into. query: as its URL has it."""
+        call = Call("GET", f"/service/token?{query}", f"get a token of {self.host}", basic=True)
+        answer = self._session.call(call)
+        if answer.status != 200:
+            raise self._error(call, answer)
+        return text(as_object(answer.json(), call.doing), "token")
 
     def get(self, path: str, doing: str, query: Query | None = None) -> dict[str, Any]:
         """The JSON object at a path of the API.

@@ -6,8 +6,9 @@ versions take any name; newer ones refuse an account with one they do not offer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from registry.harbor.api import HarborApi
 from registry.harbor.robots import PULL, Access, Robot, accesses
@@ -47,23 +48,45 @@ USES: tuple[Use, ...] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether an account can do something. missing: permissions it lacks for it."""
+    """Whether an account can do something. missing: permissions it lacks for it. unknown: those
+    that cannot be found out without using them."""
 
     use: Use
     missing: tuple[Access, ...]
+    unknown: tuple[Access, ...] = ()
 
     @property
     def good(self) -> bool:
-        """Whether it lacks nothing."""
+        """Whether it is not known to lack anything."""
         return not self.missing
 
+    def to_json(self) -> dict[str, Any]:
+        """Its JSON object."""
+        return {
+            "command": self.use.command,
+            "what": self.use.what,
+            "optional": self.use.optional,
+            "missing": [str(access) for access in self.missing],
+            "unknown": [str(access) for access in self.unknown],
+        }
 
-def check(robot: Robot, project: str, uses: Iterable[Use] = USES) -> list[Finding]:
-    """What an account can do in a project, and what it lacks for the rest."""
+
+def check(known: Mapping[Access, bool], uses: Iterable[Use] = USES) -> list[Finding]:
+    """What an account can do, and what it lacks for the rest. known: whether it has a permission;
+    what is not named is unknown."""
     return [
-        Finding(use, tuple(access for access in use.needs if not robot.may(project, access)))
+        Finding(
+            use,
+            tuple(access for access in use.needs if known.get(access) is False),
+            tuple(access for access in use.needs if access not in known),
+        )
         for use in uses
     ]
+
+
+def held(robot: Robot, project: str, uses: Iterable[Use] = USES) -> dict[Access, bool]:
+    """Of all that uses need, what an account has in a project."""
+    return {access: robot.may(project, access) for use in uses for access in use.needs}
 
 
 def offered(api: HarborApi) -> frozenset[Access] | None:

@@ -38,7 +38,7 @@ def accesses(*names: str) -> tuple[Access, ...]:
 
 # What `imgctl push` needs with all that it looks at, and what an edge device needs.
 PUSH = accesses(
-    "repository:pull,push", "artifact:read,list,create", "tag:create,list",
+    "repository:pull,push,list", "artifact:read,list,create", "tag:create,list",
     "label:read,list,create", "artifact-label:create,delete", "scan:create,read",
     "artifact-addition:read",
     "accessory:list", "immutable-tag:list", "quota:read", "project:read", "metadata:read",
@@ -132,6 +132,13 @@ class NewRobot:
     name: str
     secret: str = field(repr=False)
     expires_at: int
+
+
+def expires_at(robot: Robot, days: int | None, now: float) -> int:
+    """When an account would expire that is given so many days from now; None leaves it."""
+    if days is None:
+        return robot.expires_at
+    return FOREVER if days < 0 else int(now) + days * _DAY
 
 
 def listing(api: HarborApi, project: Project | None = None) -> list[Robot]:

@@ -17,6 +17,7 @@ from registry.errors import ImgctlError
 from registry.harbor import artifacts, labels, projects, robots, rules, scan
 from registry.harbor.accounts import RobotWish, set_up_robot
 from registry.harbor.overview import overview
+from registry.harbor.probe import probe
 from registry.harbor.projects import ProjectPolicy
 from registry.harbor.robots import PULL, PUSH
 from registry.harbor.rules import ImmutableRule, Retention
@@ -170,10 +171,12 @@ def set_projects_up(given: Wire, path: Path) -> None:
         robot = RobotWish("ci", access, 30)
         assert list(set_up_robot(given.api, project, robot, lambda made: "kept"))
     assert overview(given.api, "new").exists
+    assert probe(given.api, "new")
     assert not overview(given.api, "nope").exists
     made = robots.create(given.api, "new", "edge", PULL)
     with given.another(Credentials(made.name, made.secret)) as other:
         assert overview(other.api, "new").exists
+        assert probe(other.api, "new")
         with suppress(ImgctlError):
             assert list(set_up_project(other.api, wish))
 

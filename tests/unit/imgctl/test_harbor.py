@@ -12,28 +12,18 @@ import pytest
 import yaml
 
 from registry.credentials import Credentials
-from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_double
+from registry.sandbox.harbor.double import HarborDouble, RunningHarbor
+from tests.unit.imgctl.harbors import PROJECT, administrated, log_in
 from tests.unit.imgctl.records import Call
 from tests.unit.registry.harbor.doubled import add_robot
 
-PROJECT = "algorithms"
 DAY = 24 * 3600
 
 
 @pytest.fixture
 def harbor(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningHarbor]:
-    """A Harbor with an empty project; its administrator asks."""
-    with harbor_double(projects=(PROJECT,)) as running:
-        log_in(monkeypatch, running, Credentials(running.username, running.password))
+    with administrated(monkeypatch) as running:
         yield running
-
-
-def log_in(
-    monkeypatch: pytest.MonkeyPatch, running: RunningHarbor, credentials: Credentials
-) -> None:
-    monkeypatch.setenv("IMGCTL_HARBOR", running.host)
-    monkeypatch.setenv("IMGCTL_USERNAME", credentials.username)
-    monkeypatch.setenv("IMGCTL_PASSWORD", credentials.password)
 
 
 # --- init ---
@@ -232,8 +222,7 @@ def test_a_wrong_password_and_a_host_that_is_no_harbor_are_named(
 def test_the_oldest_and_the_newest_harbor(
     call: Call, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    with harbor_double(HarborDouble(version=version), projects=(PROJECT,)) as running:
-        log_in(monkeypatch, running, Credentials(running.username, running.password))
+    with administrated(monkeypatch, HarborDouble(version=version)):
         code, out, err = call("harbor", "init", "--secrets", "secrets")
         assert code == 0, err
         assert ("none, 2.11 was first" in out) is version.startswith("v2.5")
