@@ -3,6 +3,9 @@
 A blob goes up in one PUT of known length, or, where a proxy limits request bodies, in PATCHes
 closed by an *empty* PUT. Never otherwise: Harbor takes a blob's size from the Content-Length of
 the PUT, so a last piece in it, or none at all, leaves a wrong size in its books for good.
+
+A PATCH that breaks is taken up where the registry says it ended, if it still knows the upload;
+distribution 2.8, and so Harbor, forgets it, and the blob starts over.
 """
 
 from __future__ import annotations
@@ -66,12 +69,27 @@ class Outcome:
         return self.call.method == "PUT" and (self.lost is not None or gone)
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether the registry may have kept what came before, and part of this piece."""
+        if self.call.method != "PATCH" or not self.body:
+            return False
+        return self.answer is None or self.answer.status in RETRIED
+
+    @property
     def may_start_over(self) -> bool:
         """Whether the same again from the start has a chance."""
         if self.answer is None:
             return True
         lost = self.answer.has(*_LOST_UPLOAD) or self.answer.status in (404, 416)
         return lost or self.answer.status in RETRIED
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """An upload under way: where it goes on, and how many bytes the registry has of it."""
+
+    location: Url
+    size: int = 0
 
 
 class Uploads:
@@ -167,25 +185,56 @@ class Uploads:
 
     def _patches(self, blob: Blob, location: Url, chunk: int) -> Outcome:
         """Send pieces of chunk bytes one after the other, then the empty PUT."""
-        size, sent = blob.descriptor.size, 0
+        begun, failures = _Begun(location), 0
+        while True:
+            outcome, reached = self._pieces(blob, begun, chunk)
+            if outcome is None:
+                return self._put(blob, reached.location, iter(()), 0)
+            failures = failures + 1 if reached.size == begun.size else 1
+            if not outcome.may_go_on or failures >= self._session.policy.attempts:
+                return outcome
+            self._session.wait(failures)
+            kept = self._kept(blob, reached)
+            if kept is None:
+                return outcome
+            begun = kept
+
+    def _pieces(self, blob: Blob, begun: _Begun, chunk: int) -> tuple[Outcome | None, _Begun]:
+        """Send what is missing; how the piece that failed ended, if one did, and how far it got."""
+        size, sent, location = blob.descriptor.size, begun.size, begun.location
         with blob.open_chunks() as chunks:
             source = _Pieces(_exactly(chunks, blob.descriptor))
+            source.skip(sent)
             while sent < size:
                 length = min(chunk, size - sent)
                 headers = {"Content-Range": f"{sent}-{sent + length - 1}"}
                 outcome = self._send(blob, "PATCH", location, source.take(length), length, headers)
                 answer = outcome.answer
                 if answer is None or not answer.ok:
-                    return outcome
+                    return outcome, _Begun(location, sent)
                 sent += length
                 if _stored(answer, sent) != sent:
                     # Distribution 2.8 appends whatever comes; only a fresh upload mends that.
                     what = f"{self._session.host} lost part of an upload"
                     lost = ConnectionLost(what, f"range {answer.headers.get('range')}")
-                    return Outcome(outcome.call, None, lost)
+                    return Outcome(outcome.call, None, lost), _Begun(location, sent)
                 location = self._location(answer)
             source.end()
-        return self._put(blob, location, iter(()), 0)
+        return None, _Begun(location, sent)
+
+    def _kept(self, blob: Blob, reached: _Begun) -> _Begun | None:
+        """What the registry still has of an upload after a broken piece; None if it is no use."""
+        try:
+            answer = self._session.call(self._call(blob, "GET", reached.location))
+        except ImgctlError:
+            return None
+        size = _stored(answer, -1)
+        if size == 1:
+            size = 0  # an empty upload is 0-0 too
+        if answer.status != 204 or not reached.size <= size <= blob.descriptor.size:
+            return None
+        location = answer.headers.get("location")
+        return _Begun(self._location(answer) if location else reached.location, size)
 
     def _put(self, blob: Blob, location: Url, body: Iterator[bytes], length: int) -> Outcome:
         url = location.with_query("digest=" + quote(blob.descriptor.digest, safe=""))
@@ -268,6 +317,11 @@ class _Pieces:
             chunk = chunk[:length]
             length -= len(chunk)
             yield chunk
+
+    def skip(self, length: int) -> None:
+        """Pass over the next length bytes."""
+        for _ in self.take(length):
+            pass
 
     def end(self) -> None:
         """Run the source to its end, where it checks itself."""

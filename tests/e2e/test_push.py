@@ -385,15 +385,16 @@ def test_harbor_from_the_base_to_the_verdict(
     assert again["unchanged"] and again["requests"] <= 6
 
 
+@pytest.mark.parametrize("options", [(), ("--max-request-body", "1MiB")])
 def test_a_registry_that_is_started_anew_in_mid_push(
-    build: Any, imgctl: Imgctl, tmp_path: Path, crane: str
+    build: Any, imgctl: Imgctl, tmp_path: Path, crane: str, options: tuple[str, ...]
 ) -> None:
     build()
     folder = tmp_path / "restarted"
     with ExitStack() as stack:
         with docker_registry(folder) as running:
             link = stack.enter_context(linked(running.host, hold_after=5_000_000))
-            process = start(tmp_path, "push", "--registry", link.host)
+            process = start(tmp_path, "push", "--registry", link.host, *options)
             assert link.held.wait(30)
         link.release.set()
         port = int(running.host.rpartition(":")[2])

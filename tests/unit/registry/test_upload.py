@@ -395,10 +395,57 @@ def test_a_piece_that_did_not_arrive_whole_starts_the_blob_over() -> None:
     push(*entries, max_request_body=CHUNK)
 
 
-def test_a_broken_patch_starts_the_blob_over() -> None:
-    broken = Entry("PATCH", "/up/1", STATE, drop=True, once=True)
-    entries = (begin(1, once=True), broken, begin(1, once=True), *pieces(CHUNK, once=True))
-    push(*entries, max_request_body=CHUNK)
+@pytest.mark.parametrize(
+    ("status", "kept"), [(404, ""), (204, "0-5"), (204, ""), (200, f"0-{CHUNK - 1}"), (500, "")]
+)
+def test_a_broken_patch_starts_the_blob_over(status: int, kept: str) -> None:
+    """Distribution 2.8 knows nothing of the upload then; nor is less than was there before good."""
+    first = pieces(CHUNK, once=True)[0]
+    broken = Entry("PATCH", "/up/2", STATE, drop=True, once=True)
+    asked = Entry("GET", "/up/2", STATE, status=status, reply={"Range": kept} if kept else {})
+    entries = (begin(1, once=True), first, broken, asked, begin(1, once=True))
+    push(*entries, *pieces(CHUNK, once=True), max_request_body=CHUNK)
+
+
+@pytest.mark.parametrize("extra", [0, 1, 9_999])
+@pytest.mark.parametrize("broken", [{"drop": True}, {"status": 502}])
+def test_a_broken_patch_goes_on_where_the_registry_says_it_ended(
+    broken: dict[str, Any], extra: int
+) -> None:
+    source = Source()
+    kept = CHUNK + extra
+    second = CONTENT[kept : kept + CHUNK]
+    third = CONTENT[kept + CHUNK :]
+    server = push(
+        begin(1, once=True),
+        pieces(CHUNK, once=True)[0],
+        Entry("PATCH", "/up/2", STATE, once=True, **broken),
+        Entry("GET", "/up/2", STATE, status=204,
+              reply={"Range": f"0-{kept - 1}", "Location": f"/up/kept?{STATE}"}),
+        patch("kept", kept, second, "more"),
+        *([patch("more", kept + CHUNK, third, "end")] if third else []),
+        Entry("PUT", f"/up/{'end' if third else 'more'}", f"{STATE}&{DIGEST_QUERY}", body=b"",
+              status=201),
+        source=source,
+        max_request_body=CHUNK,
+    )  # fmt: skip
+    assert [line.split()[0] for line in server.lines].count("POST") == 1
+    assert source.opened == 2
+
+
+def patch(at: str, start: int, content: bytes, then: str) -> Entry:
+    """The PATCH of one piece at an address, which is answered with the next address."""
+    end = start + len(content) - 1
+    reply = {"Location": f"/up/{then}?{STATE}", "Range": f"0-{end}"}
+    wanted = {"content-range": f"{start}-{end}"}
+    return Entry("PATCH", f"/up/{at}", STATE, wanted, content, status=202, reply=reply)
+
+
+def test_a_piece_that_never_arrives_is_given_up() -> None:
+    broken = Entry("PATCH", "/up/1", STATE, drop=True)
+    asked = Entry("GET", "/up/1", STATE, status=204, reply={"Range": "0-0"})
+    with pytest.raises(Unreachable):
+        push(begin(), broken, asked, max_request_body=CHUNK)
 
 
 def test_a_large_put_that_keeps_breaking_is_tried_in_pieces(
