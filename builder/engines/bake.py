@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,10 @@ def bake(
     if not prepared:
         return {}
     file = items[min(prepared)].scratch / "bake.json"
-    targets = {
-        f"t{number}": target(items[number].plan, ready, options)
-        for number, ready in prepared.items()
-    }
+    targets: dict[str, Any] = {}
+    for number, ready in prepared.items():
+        plan = items[number].plan
+        targets[target_name(plan, targets)] = target(plan, ready, options)
     value = {"group": {"default": {"targets": list(targets)}}, "target": targets}
     file.write_text(json.dumps(value), encoding="utf-8")
     log = BuildLog(progress)
@@ -92,6 +93,14 @@ def environment(options: BuildxOptions) -> dict[str, str]:
         "BUILDX_METADATA_PROVENANCE": "disabled",
         "DOCKER_CLI_HINTS": "false",
     }
+
+
+def target_name(plan: BuildPlan, taken: Container[str]) -> str:
+    """A name for a target that a reader of the progress knows, like `mnist-r35-2-1`."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{plan.image}-{plan.release.name}")
+    while name in taken:
+        name += "-"
+    return name
 
 
 def target(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.engines.bake import command as bake_command
-from builder.engines.bake import target
+from builder.engines.bake import target, target_name
 from builder.engines.buildx import BuildxOptions, command, environment, prepare
 from builder.engines.select import Builder
 from builder.engines.stub import write_stub
@@ -130,6 +130,12 @@ def test_a_bake_target_says_what_the_command_line_says(tmp_path: Path) -> None:
     words = bake_command(tmp_path / "bake.json", BuildxOptions({}, "farm", "", True), NEW)
     assert "s3cret" not in " ".join(words)
     assert {"--builder", "farm", "--no-cache"} < set(words)
+
+
+def test_targets_have_names_of_their_own_that_a_reader_knows(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "RUN make\n", image="our.app")
+    assert target_name(plan, ()) == "our-app-r35-2-1"
+    assert target_name(plan, {"our-app-r35-2-1"}) == "our-app-r35-2-1-"
 
 
 @pytest.mark.parametrize(
