@@ -129,6 +129,9 @@ def error_for(answer: Answer, doing: str) -> ImgctlError:
     if status == 405:
         why = f"it answered {said or 'method not allowed'}: it may be in read-only mode"
         return RegistryError(f"{host} does not allow to {doing}", why, status=405)
+    if status == 412 and "immutable" in lower:
+        hint = "use another tag: this one never moves, not even to what it names already"
+        return Refused(f"cannot {doing}: the tag is immutable", said, hint)
     if status == 412:
         hint = "the project's rules decide this: use another tag, or change the rule in Harbor"
         return Refused(f"cannot {doing}: the project's policy forbids it", said, hint)

@@ -55,6 +55,15 @@ def problem(answer: Answer, doing: str, user: str) -> ImgctlError:
         return Conflict(f"cannot {doing}: it exists already", said, status=status)
     if status == 412:
         return Refused(f"cannot {doing}: Harbor refuses it as things are", said)
+    if status >= 500 and answer.errors:
+        # Harbor says no more than "internal server error"; its log has the rest under this id.
+        asked = answer.headers.get("x-request-id", "")
+        return RegistryError(
+            f"cannot {doing}: Harbor answered {status}",
+            f"{said} (request {asked})" if asked else said,
+            "look for it in the log of Harbor's core; running the same command again is safe",
+            status=status,
+        )
     if status in (400, 422):
         return RegistryError(f"cannot {doing}: Harbor does not take it", said, status=status)
     return error_for(answer, doing)

@@ -242,6 +242,14 @@ def test_refusals_by_their_code(status: int, code: str, kind: type[Exception]) -
     assert "as Harbor puts it" in error.why
 
 
+def test_an_error_that_harbor_keeps_to_itself_can_be_found_in_its_log() -> None:
+    no = refusal("GET", "/projects/p", 500, "UNKNOWN", "internal server error",
+                 reply={"X-Request-Id": "9f8e"})  # fmt: skip
+    error = failure(lambda api: projects.get(api, "p"), no)
+    assert "internal server error (request 9f8e)" in error.why
+    assert "log" in error.hint
+
+
 def test_a_proxy_that_answers_for_harbor_with_a_web_page() -> None:
     large = Entry("POST", f"{ROOT}/robots", status=413, reply=HTML, content=b"<html>413</html>")
     error = failure(lambda api: api.change("POST", "/robots", "make a robot account", {}), large)

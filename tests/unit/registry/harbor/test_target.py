@@ -178,6 +178,19 @@ def test_a_robot_for_pushing_alone_can_push(tmp_path: Path) -> None:
             given.push(given.image(b"other"))
 
 
+def test_a_robot_that_may_not_look_is_still_told_of_an_immutable_tag(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.add_project(PROJECT)
+    robot = add_robot(double, "repository:pull", "repository:push")
+    with bench(tmp_path, double, projects=(), credentials=robot) as given:
+        first = given.image()
+        given.push(first, "1.0")
+        double.state.projects[PROJECT].rules[1] = ImmutableRule("1.*", id=1).to_json()
+        with pytest.raises(Refused, match="the tag is immutable"):
+            given.push(given.image(b"other"), "1.0", options=PushOptions(force=True))
+        assert given.push(first, "1.0").unchanged
+
+
 def test_a_robot_that_may_only_pull_is_told_what_it_lacks(tmp_path: Path) -> None:
     double = HarborDouble()
     double.state.add_project(PROJECT)
