@@ -121,6 +121,8 @@ def target(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> dict[
         value["cache-to"] = list(options.cache_to)
     if options.cache_from:
         value["cache-from"] = list(options.cache_from)
+    if options.secrets:
+        value["secret"] = list(options.secrets)
     return value
 
 

@@ -34,7 +34,8 @@ class BuildxOptions:
     """How buildx is called.
 
     environment: the whole environment of the child. builder: a buildx builder's name, empty for
-    the current one. network: of RUN steps. cache_to, cache_from: in buildx's own syntax.
+    the current one. network: of RUN steps. cache_to, cache_from, secrets: in buildx's own syntax;
+    a secret is named there, its value is in a file or a variable.
     """
 
     environment: Mapping[str, str] = field(repr=False, hash=False)
@@ -43,6 +44,7 @@ class BuildxOptions:
     no_cache: bool = False
     cache_to: tuple[str, ...] = ()
     cache_from: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def command(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> list
         words.append("--no-cache")
     words += [f"--cache-to={value}" for value in options.cache_to]
     words += [f"--cache-from={value}" for value in options.cache_from]
+    words += [f"--secret={value}" for value in options.secrets]
     for name, value in plan.build_args.items():
         taken = options.environment.get(name, value) != value
         words.append(f"--build-arg={name}={value}" if taken else f"--build-arg={name}")

@@ -42,6 +42,8 @@ _LAST_SECOND = 253402300799
 @click.option("--no-cache", is_flag=True, help="Build anew, even what is up to date.")
 @click.option("--cache-to", metavar="SPEC", multiple=True, help="buildx: export the cache.")
 @click.option("--cache-from", metavar="SPEC", multiple=True, help="buildx: import a cache.")
+@click.option("--secret", "secrets", metavar="id=NAME,src=FILE", multiple=True,
+              help="buildx: for RUN --mount=type=secret; or env=NAME.")  # fmt: skip
 @click.option("--wheel-mirror", default="", metavar="URL", help="Your own store of wheels.")
 @click.option("--source", default="", metavar="URL", help="Label: where the code is.")
 @click.option("--revision", default="", metavar="COMMIT", help="Label: which state of it.")
@@ -140,6 +142,7 @@ def _settings(matrix: Matrix, given: dict[str, Any], load: bool) -> Settings:
             given["no_cache"],
             given["cache_to"],
             given["cache_from"],
+            _secrets(given["secrets"]),
         ),
         mirror=Mirror.parse(given["base_mirror"]) if given["base_mirror"] else None,
         target=matrix.release(given["target_l4t"]) if given["target_l4t"] else None,
@@ -161,6 +164,26 @@ def _choices(given: dict[str, Any]) -> Choices:
         revision=given["revision"],
         created=given["source_date_epoch"],
     )
+
+
+def _secrets(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The secrets as buildx takes them; raises BadInput for what names none."""
+    for text in given:
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        source = fields.get("src") or fields.get("source")
+        if not fields.get("id") or set(fields) - {"id", "src", "source", "env", "type"}:
+            # Not shown: it may be the value.
+            raise BadInput(
+                "a --secret does not say which secret and where it is",
+                "",
+                "write id=NAME,src=FILE or id=NAME,env=VARIABLE, not the value itself",
+            )
+        if source and not Path(source).is_file():
+            raise BadInput(f"the secret's file {source} does not exist")
+        name = fields.get("env") or fields["id"]
+        if not source and name not in os.environ:
+            raise BadInput(f"--secret: the environment has no variable {name}")
+    return given
 
 
 def _build_arg(text: str) -> tuple[str, str]:

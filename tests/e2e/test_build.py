@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -98,6 +99,31 @@ def test_a_full_build_leaves_the_base_out_of_dist_unless_it_is_wanted(
         inherited = layout.manifest["layers"][0]["digest"].replace(":", "/")
         assert shown["sparse"] is sparse
         assert (layout.path / "blobs" / inherited).exists() is not sparse
+
+
+@pytest.mark.parametrize("images", [("probe",), ("probe", "other")], ids=["alone", "baked"])
+def test_a_secret_is_there_for_its_step_and_nowhere_else(
+    engine: str, base: Watched, imgctl: Imgctl, tmp_path: Path, images: tuple[str, ...]
+) -> None:
+    for name in images:
+        write_image(tmp_path, name, {"a.txt": name.encode()})
+    write_template(
+        tmp_path,
+        "l4t-base",
+        "RUN --mount=type=secret,id=one sha256sum < /run/secrets/one > /digest",
+        "RUN --mount=type=secret,id=two sha256sum < /run/secrets/two >> /digest",
+    )
+    (tmp_path / "one.txt").write_text("the first s3cret")
+    done = imgctl("build", *images, *PROBE[2:], "--base-mirror", base.host, "--no-cache",
+                  "--secret", "id=one,src=one.txt", "--secret", "id=two,env=TWO",
+                  env={"TWO": "the second s3cret"}).check()  # fmt: skip
+    layout = built(tmp_path, "probe")
+    values = (b"the first s3cret", b"the second s3cret")
+    found = [line.split()[0] for line in layout.files(2)["digest"][4].decode().splitlines()]
+    assert found == [hashlib.sha256(value).hexdigest() for value in values]
+    assert "s3cret" not in done.stdout + done.stderr
+    for path in (tmp_path / "dist").rglob("*"):
+        assert not path.is_file() or b"s3cret" not in path.read_bytes()
 
 
 def test_a_cache_goes_out_and_comes_back(

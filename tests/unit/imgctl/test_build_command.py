@@ -117,6 +117,9 @@ def test_an_image_that_could_not_run_on_the_device_is_refused(call: Call, mirror
         (("mnist", "--l4t", "r35.2.1", "--platform", "arm64"), "arm64"),
         (("mnist", "--l4t", "r35.2.1", "--build-arg", "A-B=1"), "A-B"),
         (("mnist", "--l4t", "r35.2.1", "--build-arg", "NOT_SET_ANYWHERE"), "has no value"),
+        (("mnist", "--l4t", "r35.2.1", "--secret", "hunter2"), "not the value itself"),
+        (("mnist", "--l4t", "r35.2.1", "--secret", "id=a,src=nothing"), "nothing does not exist"),
+        (("mnist", "--l4t", "r35.2.1", "--secret", "id=NOT_SET"), "no variable NOT_SET"),
         (("mnist", "--l4t", "r35.2.1", "--source-date-epoch", "-1"), "-1"),
         (("mnist", "--l4t", "r35.2.1", "--engine", "kaniko"), "kaniko"),
         (("mnist", "--l4t", "r35.2.1", "--concurrency", "0"), "0"),
@@ -192,3 +195,8 @@ def test_a_teams_settings_say_what_need_not_be_typed(
     code, out, err = call("build", "mnist")
     assert (code, err) == (0, "")
     assert out.startswith("mnist:1.0.0-l4t-r35.2.1  sha256:")
+
+
+def test_a_secret_given_by_mistake_is_not_repeated(call: Call, mirror: str) -> None:
+    _, out, err = call("build", "mnist", "--l4t", "r35.2.1", "--secret", "hunter2")
+    assert "hunter2" not in out + err

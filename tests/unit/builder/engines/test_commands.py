@@ -87,11 +87,13 @@ def test_a_plan_with_wheels_is_not_for_buildx(tmp_path: Path) -> None:
 
 def test_the_users_options_are_handed_on(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "RUN make\n")
-    options = BuildxOptions({}, "farm", "host", True, ("type=inline",), ("type=local,src=/c",))
+    options = BuildxOptions({}, "farm", "host", True, ("type=inline",), ("type=local,src=/c",),
+                            ("id=netrc,src=/root/.netrc",))  # fmt: skip
     words = command(plan, prepare(plan, scratch(tmp_path)), options)
     assert words[:5] == ["docker", "buildx", "build", "--builder", "farm"]
     for word in ("--network=host", "--allow=network.host", "--no-cache", "--cache-to=type=inline",
-                 "--cache-from=type=local,src=/c"):  # fmt: skip
+                 "--cache-from=type=local,src=/c",
+                 "--secret=id=netrc,src=/root/.netrc"):  # fmt: skip
         assert word in words
 
 
