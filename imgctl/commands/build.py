@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from builder.planning import Settings, Workshop
     from builder.request import Request
 
+# Names of build arguments that should have been secrets.
+_SECRET = re.compile(r"passw|secret|token|api_?key|credential|private_?key", re.IGNORECASE)
 # RFC 3339 has four digits for the year.
 _LAST_SECOND = 253402300799
 
@@ -192,6 +195,12 @@ def _build_arg(text: str) -> tuple[str, str]:
         raise BadInput(f"{name!r} is not the name of a build argument", "", "write NAME=VALUE")
     if not equals and name not in os.environ:
         raise BadInput(f"--build-arg {name} has no value", "the environment has none either")
+    if _SECRET.search(name):
+        click.echo(
+            f"imgctl: --build-arg {name} stays readable in the image and in build.json; "
+            "--secret does not",
+            err=True,
+        )
     return name, value if equals else os.environ[name]
 
 

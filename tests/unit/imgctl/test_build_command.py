@@ -200,3 +200,11 @@ def test_a_teams_settings_say_what_need_not_be_typed(
 def test_a_secret_given_by_mistake_is_not_repeated(call: Call, mirror: str) -> None:
     _, out, err = call("build", "mnist", "--l4t", "r35.2.1", "--secret", "hunter2")
     assert "hunter2" not in out + err
+
+
+def test_a_build_argument_that_looks_like_a_secret_is_warned_of(call: Call, mirror: str) -> None:
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror)
+    code, _, err = call(*arguments, "--build-arg", "PYPI_TOKEN=x", "--build-arg", "VERSION=1")
+    assert code == 0
+    assert "--build-arg PYPI_TOKEN stays readable" in err
+    assert err.count("imgctl:") == 1
