@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +36,23 @@ def detect(matrix: Matrix, root: Path = _ROOT) -> Device:
 
     Raises ImgctlError when it is not a Jetson, or does not say which release it runs.
     """
-    tree = _compatible(root)
+    tegra_release = _text(root / "etc/nv_tegra_release")
+    core = "" if _TEGRA_RELEASE.search(tegra_release) else _core_version(root)
+    tree = _device_tree_text(root / "proc/device-tree/compatible").split("\0")
     model = _device_tree_text(root / "proc/device-tree/model")
-    found = _from_tegra_release(root) or _from_dpkg(root)
+    return identify(matrix, tegra_release, core, tree, model)
+
+
+def identify(
+    matrix: Matrix, tegra_release: str, core: str, compatible: Sequence[str], model: str
+) -> Device:
+    """The device that says this of itself; raises ImgctlError as detect() does.
+
+    tegra_release: /etc/nv_tegra_release. core: the version of nvidia-l4t-core, or empty.
+    compatible, model: of the device tree.
+    """
+    tree = [entry.rsplit(",", 1)[-1] for entry in compatible if entry]
+    found = _from_tegra_release(tegra_release) or _from_package(core)
     soc = next((name for name in tree if name.startswith("tegra")), "")
     if found is None:
         if soc:
@@ -56,15 +71,23 @@ def detect(matrix: Matrix, root: Path = _ROOT) -> Device:
     return Device(version, read_from, model, soc, module.id if module else None)
 
 
-def _from_tegra_release(root: Path) -> tuple[str, str] | None:
-    match = _TEGRA_RELEASE.search(_text(root / "etc/nv_tegra_release"))
+def _from_tegra_release(text: str) -> tuple[str, str] | None:
+    match = _TEGRA_RELEASE.search(text)
     if match is None:
         return None
     revision = match[2] if "." in match[2] else f"{match[2]}.0"
     return f"{match[1]}.{revision}", "/etc/nv_tegra_release"
 
 
-def _from_dpkg(root: Path) -> tuple[str, str] | None:
+def _from_package(version: str) -> tuple[str, str] | None:
+    match = _DPKG_VERSION.match(version)
+    if match is None:
+        return None
+    whole = match[1] if match[1].count(".") == 2 else f"{match[1]}.0"
+    return whole, "package nvidia-l4t-core"
+
+
+def _core_version(root: Path) -> str:
     """The version of nvidia-l4t-core, from dpkg's own status file: no dpkg needs to run."""
     for paragraph in _text(root / "var/lib/dpkg/status").split("\n\n"):
         fields = dict(
@@ -73,18 +96,9 @@ def _from_dpkg(root: Path) -> tuple[str, str] | None:
             if ": " in line and not line.startswith(" ")
         )
         installed = fields.get("Status", "").endswith(" installed")
-        if fields.get("Package") != "nvidia-l4t-core" or not installed:
-            continue
-        if match := _DPKG_VERSION.match(fields.get("Version", "")):
-            version = match[1] if match[1].count(".") == 2 else f"{match[1]}.0"
-            return version, "package nvidia-l4t-core"
-    return None
-
-
-def _compatible(root: Path) -> list[str]:
-    """Names of the device tree's `compatible` without their vendor, the board before the SoC."""
-    entries = _device_tree_text(root / "proc/device-tree/compatible").split("\0")
-    return [entry.rsplit(",", 1)[-1] for entry in entries if entry]
+        if fields.get("Package") == "nvidia-l4t-core" and installed:
+            return fields.get("Version", "")
+    return ""
 
 
 def _module(matrix: Matrix, tree: list[str], model: str, soc: str) -> Module | None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imgctl.options import format_option
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
+    from deploy.node_check import NodeReport
     from deploy.node_files import Edit, RuntimeWish
 
 DEFAULT_FILES = {
@@ -89,6 +91,75 @@ def config(
         _write(runtime, path, edit)
     else:
         click.echo(f"nothing written; add --write to change {path}", err=True)
+
+
+@command.command(name="check")
+@click.option("--facts", "facts_file", metavar="FILE",
+              help="Facts collected on a device (- is stdin), not this machine.")  # fmt: skip
+@click.option("--script", is_flag=True, help="Print the script that collects them (POSIX sh).")
+@click.option("--kubeedge/--no-kubeedge", default=True, show_default=True,
+              help="An edge node: nvidia must be the default runtime.")  # fmt: skip
+@format_option
+def check(facts_file: str | None, script: bool, kubeedge: bool, output_format: str) -> int:
+    """Say which of our images run on a device, and what to set right there.
+
+    Looks at this machine, or at facts that the script has collected on a device:
+
+    \b
+      imgctl node check --script | ssh DEVICE sh > facts.txt
+      imgctl node check --facts facts.txt
+
+    Exit code 3 when something that images need is missing.
+    """
+    from builder.definition import catalogue
+    from builder.matrix import Matrix
+    from deploy.node_check import check_node
+    from deploy.node_facts import SCRIPT, parse_facts
+    from imgctl.catalogue import image_roots
+    from imgctl.output import print_json
+
+    if script:
+        click.echo(SCRIPT.read_text(encoding="utf-8"), nl=False)
+        return 0
+    text = _facts(facts_file) if facts_file else _collected()
+    facts = parse_facts(text, facts_file or "this machine's facts")
+    report = check_node(facts, Matrix.load(), catalogue(image_roots()), kubeedge=kubeedge)
+    if output_format == "json":
+        print_json(report.to_json())
+    else:
+        _print(report)
+    return 0 if report.ready else 3
+
+
+def _facts(name: str) -> str:
+    from deploy.node_files import read_text
+
+    if name == "-":
+        return _stdin()
+    if not Path(name).is_file():
+        raise BadInput(f"there is no file {name}", "", "collect facts: imgctl node check --script")
+    return read_text(Path(name))
+
+
+def _collected() -> str:
+    """What the script says of this machine."""
+    import subprocess
+
+    from deploy.node_facts import SCRIPT
+
+    done = subprocess.run(["sh", str(SCRIPT)], capture_output=True, timeout=60, check=False)
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+def _print(report: NodeReport) -> None:
+    marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+    for item in report.checks:
+        click.echo(f"{marks[item.state]}  {item.name}: {item.what}")
+        for line in item.fix:
+            click.echo(f"           $ {line}")
+    for image in report.images:
+        told = f"{image.base}\n           $ {image.build}" if image.runs else image.why
+        click.echo(f"{marks['ok' if image.runs else 'failed']}  image {image.image}: {told}")
 
 
 def _edit(runtime: str, text: str, wish: RuntimeWish, name: str) -> Edit:
