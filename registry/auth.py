@@ -31,6 +31,8 @@ from registry.url import Url
 
 # Harbor's words; it names the one permission that its challenge leaves out.
 _NAMED = re.compile(r"unauthorized to access repository: (\S+), action: (\w+)")
+# `robot$PROJECT+NAME`; what comes before the project is up to each Harbor's settings.
+_PROJECT_ROBOT = re.compile(r".*\$([a-z0-9._-]+)\+[a-z0-9._-]+")
 
 __all__ = ["Authorizer", "Permission"]
 
@@ -130,7 +132,7 @@ class Authorizer:
         return Unauthorized(
             f"{who} is not allowed to {doing}",
             f"missing permission: {scopes}" if scopes else said,
-            f"give {who} that permission, or log in as another user",
+            project_hint(who, missing) or f"give {who} that permission, or log in as another user",
             status=401,
         )
 
@@ -271,3 +273,19 @@ def shell_hint(username: str) -> str:
             "write it in single quotes, 'robot$NAME'"
         )
     return ""
+
+
+def project_hint(username: str, missing: frozenset[Permission]) -> str:
+    """What to do where a robot account of one Harbor project is to pull from another; else nothing.
+
+    It cannot be given that: its permissions are for its own project.
+    """
+    found = _PROJECT_ROBOT.fullmatch(username)
+    others = sorted({repository.partition("/")[0] for repository, action in missing
+                     if action == "pull" and "/" in repository})  # fmt: skip
+    if found is None or not others or found[1] in others:
+        return ""
+    return (
+        f"an account of project {found[1]} sees public projects besides: make {others[0]} public, "
+        "or log in as somebody who may pull there"
+    )

@@ -191,6 +191,22 @@ def test_a_robot_that_may_not_look_is_still_told_of_an_immutable_tag(tmp_path: P
         assert given.push(first, "1.0").unchanged
 
 
+def test_a_robot_cannot_read_a_base_in_another_private_project(tmp_path: Path) -> None:
+    double = HarborDouble()
+    double.state.add_project(PROJECT)
+    double.state.add_project("nvcr")
+    robot = add_robot(double, "repository:pull", "repository:push")
+    with bench(tmp_path, double, projects=(), credentials=robot) as given:
+        base = given.repository("l4t-base", project="nvcr")
+        with pytest.raises(Unauthorized) as caught:
+            base.manifest("r35.2.1")
+        assert "missing permission: pull on nvcr/l4t-base" in caught.value.why
+        assert "make nvcr public" in caught.value.hint
+        double.state.projects["nvcr"].metadata["public"] = "true"
+        with pytest.raises(NotFound):
+            base.manifest("r35.2.1")
+
+
 def test_a_robot_that_may_only_pull_is_told_what_it_lacks(tmp_path: Path) -> None:
     double = HarborDouble()
     double.state.add_project(PROJECT)
