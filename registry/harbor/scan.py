@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from registry.errors import Refused, RegistryError
+from registry.errors import BadInput, Refused, RegistryError
 from registry.harbor import artifacts
 from registry.harbor.api import HarborApi
 from registry.harbor.artifacts import Artifact
@@ -141,13 +141,19 @@ class ScanGate:
 
     fail_on: the severity from which on it is refused; empty for none. timeout: seconds to wait for
     the verdict. interval: seconds between looks. max_age: a report no older than so many seconds
-    will do; the lists of known vulnerabilities grow every day.
+    will do; the lists of known vulnerabilities grow every day. Raises BadInput.
     """
 
     fail_on: str = ""
     timeout: float = 900.0
     interval: float = 2.0
     max_age: float = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        if self.fail_on and self.fail_on not in SEVERITIES:
+            raise BadInput(
+                f"{self.fail_on!r} is no severity", "", f"one of {', '.join(SEVERITIES)}"
+            )
 
     def check(self, name: str, report: ScanReport) -> None:
         """Raise Refused when a finished report has too much in it."""

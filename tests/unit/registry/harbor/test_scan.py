@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.errors import Refused
+from registry.errors import BadInput, Refused
 from registry.harbor.artifacts import Artifact
 from registry.harbor.scan import SEVERITIES, ScanGate, ScanReport, ScanState
 
@@ -101,6 +101,11 @@ def test_a_gate_names_what_is_over_its_limit(limit: str, named: str) -> None:
         ScanGate(limit).check("image", report(DONE))
     assert f"found {named}; the limit is {limit}" in caught.value.why
     assert "4 of 5 findings have a fix" in caught.value.hint
+
+
+def test_a_gate_at_a_severity_that_is_none() -> None:
+    with pytest.raises(BadInput, match="'worst' is no severity"):
+        ScanGate("worst")
 
 
 def test_a_report_without_counts_is_judged_by_its_severity() -> None:

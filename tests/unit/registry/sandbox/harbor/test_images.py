@@ -23,7 +23,10 @@ from registry.oci import (
     canonical_json,
 )
 from registry.repository import Repository
-from registry.sandbox.harbor.double import RunningHarbor, harbor_double
+from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_double
+from registry.sandbox.harbor.upstream import Upstream
+from registry.sandbox.memory import MemoryRegistry
+from registry.sandbox.server import serve
 from tests.unit.registry.images import blob, chunks_of
 
 CONFIG = canonical_json({"architecture": "arm64", "os": "linux"})
@@ -159,3 +162,22 @@ def test_only_a_public_project_can_be_looked_at_by_all(harbor: RunningHarbor) ->
         with pytest.raises(Unauthorized) as caught:
             list(artifacts.listing(public, "p", "r"))
         assert "imgctl login" in caught.value.hint
+
+
+def test_blobs_may_be_kept_in_a_registry_elsewhere() -> None:
+    storage = MemoryRegistry(credentials=("core", "its-own-password"))
+    with serve(storage) as host:
+        double = HarborDouble(Upstream(host, "core", "its-own-password"))
+        with harbor_double(double, projects=("p",)) as running:
+            known = Credentials(running.username, running.password)
+            with RegistryClient(RegistryOptions(credentials=lambda host: known)) as client:
+                into = client.repository(running.host, "p/r", push=True)
+                document = image(into, b"layer" * 1000)
+                into.put_manifest(document, "1.0")
+                assert into.manifest("1.0") == document
+                assert into.blob_bytes(document.layers[0]) == b"layer" * 1000
+                other = client.repository(running.host, "p/other", push=True)
+                assert other.mount_blob(document.layers[0], "p/r")
+                assert not other.blob_exists(document.config.digest)
+    # The storage knows no tags: those are Harbor's own.
+    assert storage.repositories["p/r"].tags == {}
