@@ -38,12 +38,15 @@ def write_folder(objects: Sequence[Object], folder: Path, *, as_json: bool = Fal
     return [*written, folder / KUSTOMIZATION]
 
 
-def write_matching(record: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_matching(
+    record: Mapping[str, Any], folder: Path, workload: Workload | None = None
+) -> list[Path]:
     """Write pod.yaml and deployment.yaml for a push record beside it; return their paths.
 
-    record: the JSON object of push.json. Raises BadInput when it is none.
+    record: the JSON object of push.json. workload: what is to be run, where more than the record
+    decides it. Raises BadInput when the record is none.
     """
-    workload = Workload(**from_record(record))
+    workload = workload or Workload(**from_record(record))
     written = []
     for kind in ("pod", "deployment"):
         path = folder / f"{kind}.yaml"

@@ -93,6 +93,7 @@ def work_of(
     """What a release works with; `given` holds the values of the options by name."""
     from builder.dist import known_builds
     from builder.mirror import Mirror
+    from imgctl.workload_options import settled_flags
     from registry.push import PushOptions
     from release.push import Work
 
@@ -104,6 +105,7 @@ def work_of(
         target=target_of(given, client, place, progress),
         mirror=Mirror.parse(mirror) if mirror else None,
         known=known_builds(given["dist"]),
+        workload=settled_flags(click.get_current_context()).pushed,
         options=PushOptions(concurrency=registry.concurrency, dry_run=given["dry_run"]),
         progress=progress,
     )

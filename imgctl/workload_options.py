@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,6 @@ class WorkloadFlags:
         RegistryError when the image must be looked up and is not there.
         """
         from deploy.records import (
-            DESCRIPTION_LABEL,
             find_record,
             from_reference,
             is_reference,
@@ -64,6 +63,20 @@ class WorkloadFlags:
                     "a signature cannot be checked with --offline", "it is in a registry"
                 )
             self.trust.check(arguments["image"], registry)
+        return self._made(arguments, labels), path
+
+    def pushed(self, record: Mapping[str, Any], folder: Path) -> Workload:
+        """The workload for the push record of a build that lies in folder."""
+        from deploy.records import PUSH_FILE, Found, labels_of
+        from deploy.workload import from_record
+
+        found = Found(from_record(record), dict(record), folder / PUSH_FILE)
+        return self._made(found.arguments, labels_of(found))
+
+    def _made(self, arguments: dict[str, Any], labels: Mapping[str, str]) -> Workload:
+        """A workload from what the image says, and what the command line says beyond it."""
+        from deploy.records import DESCRIPTION_LABEL
+
         arguments |= {key: value for key, value in self.given.items() if value not in (None, ())}
         if self.given["shared"] and self.given["gpus"] is None:
             arguments["gpus"] = 1
@@ -73,41 +86,29 @@ class WorkloadFlags:
                 "kubesphere.io/description": labels.get(DESCRIPTION_LABEL)
                 or arguments["image"].name,
             }
-        return Workload(**arguments), path
+        return Workload(**arguments)
+
+
+def settled_flags(context: click.Context) -> WorkloadFlags:
+    """The flags that `imgctl manifests` would have here: from environment and settings file."""
+    root = context.find_root()
+    if not isinstance(root.command, click.Group):
+        raise TypeError("only commands of the group have settings")
+    command = root.command.get_command(root, "manifests")
+    if command is None:
+        raise TypeError("the group has no command `manifests`")
+    given = command.make_context("manifests", ["IMAGE"], parent=root).params
+    return _flags(given, None)
 
 
 def workload_options(function: Command) -> Command:
     """Add the options on how an image runs; the command gets them as `flags`."""
 
     @functools.wraps(function)
-    def wrapper(
-        *args: Any,
-        kind: tuple[str, ...],
-        dist: Path,
-        harbor: str | None,
-        registry_host: str | None,
-        project: str,
-        offline: bool,
-        kubesphere: bool,
-        selector: tuple[str, ...],
-        env: tuple[str, ...],
-        volume: tuple[str, ...],
-        toleration: tuple[str, ...],
-        trust: TrustFlags | None,
-        **kwargs: Any,
-    ) -> Any:
-        own = {key: kwargs.pop(key) for key in _PLAIN}
-        own |= {
-            "selector": pairs(selector, "--selector"),
-            "env": pairs(env, "--env"),
-            "mounts": tuple(Mount.parse(item) for item in volume),
-            "tolerations": tuple(Toleration.parse(item) for item in toleration),
-        }
-        root = f"{harbor}/{project}" if harbor else registry_host or ""
-        if registry_host and project != "algorithms":
-            root = f"{registry_host}/{project}"
-        flags = WorkloadFlags(_kinds(kind), dist, root, offline, own, kubesphere, trust)
-        return function(*args, flags=flags, **kwargs)
+    def wrapper(*args: Any, trust: TrustFlags | None, **kwargs: Any) -> Any:
+        flags = _flags(kwargs, trust)
+        rest = {key: value for key, value in kwargs.items() if key not in _TAKEN}
+        return function(*args, flags=flags, **rest)
 
     command = trust_options(wrapper)
     for option in reversed(_OPTIONS):
@@ -115,9 +116,33 @@ def workload_options(function: Command) -> Command:
     return command
 
 
+def _flags(given: Mapping[str, Any], trust: TrustFlags | None) -> WorkloadFlags:
+    """From the values of the options by name; raises BadInput."""
+    own = {key: given[key] for key in _PLAIN}
+    own |= {
+        "selector": pairs(given["selector"], "--selector"),
+        "env": pairs(given["env"], "--env"),
+        "mounts": tuple(Mount.parse(item) for item in given["volume"]),
+        "tolerations": tuple(Toleration.parse(item) for item in given["toleration"]),
+    }
+    harbor, plain, project = given["harbor"], given["registry_host"], given["project"]
+    root = f"{harbor}/{project}" if harbor else plain or ""
+    if plain and project != "algorithms":
+        root = f"{plain}/{project}"
+    kinds = _kinds(given["kind"])
+    return WorkloadFlags(
+        kinds, given["dist"], root, given["offline"], own, given["kubesphere"], trust
+    )
+
+
 _PLAIN = (
     "name", "target", "args", "command", "gpus", "gpu_resource", "shared", "memory", "host_network",
     "namespace", "replicas", "node", "pull_policy", "pull_secret",
+)  # fmt: skip
+
+_TAKEN = frozenset(
+    (*_PLAIN, "kind", "dist", "harbor", "registry_host", "project", "offline", "kubesphere",
+     "selector", "env", "volume", "toleration")
 )  # fmt: skip
 
 _OPTIONS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 from builder.dist import Build
 from builder.mirror import Mirror
 from deploy.output import write_matching
+from deploy.workload import Workload
 from registry.client import RegistryClient
 from registry.errors import BadInput, ImgctlError, Unreachable
 from registry.layout import LayoutStore
@@ -66,7 +67,8 @@ class Work:
 
     mirror: where bases are had if not from where the build found them. tags: moved to the image
     besides its own. known: builds whose earlier pushes tell where blobs are. manifests: write
-    pod.yaml and deployment.yaml.
+    pod.yaml and deployment.yaml. workload: what they run, from a push record and its folder, where
+    more than the record decides it.
     """
 
     client: RegistryClient
@@ -76,6 +78,7 @@ class Work:
     tags: tuple[str, ...] = ()
     known: Sequence[Build] = ()
     manifests: bool = True
+    workload: Callable[[Mapping[str, Any], Path], Workload] | None = None
     options: PushOptions = field(default_factory=PushOptions)
     progress: Progress = SILENT
 
@@ -215,7 +218,7 @@ def _check_tags(work: Work, builds: Sequence[Build]) -> None:
 
 
 def write_beside(work: Work, folder: Path, record: PushRecord) -> None:
-    """Write push.json and the manifests; leave alone what says the same already.
+    """Write push.json, unless it says the same already, and the manifests.
 
     Raises ImgctlError when the folder cannot be written.
     """
@@ -234,9 +237,9 @@ def _write(work: Work, folder: Path, record: PushRecord) -> None:
     same = record.unchanged and _identity(_written(folder)) == _identity(value)
     if not same:
         write_record(folder, record)
-    manifests = [folder / f"{kind}.yaml" for kind in ("pod", "deployment")]
-    if work.manifests and not (same and all(path.is_file() for path in manifests)):
-        write_matching(value, folder)
+    if work.manifests:
+        workload = work.workload(value, folder) if work.workload else None
+        write_matching(value, folder, workload)
 
 
 def _written(folder: Path) -> dict[str, Any]:

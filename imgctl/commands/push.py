@@ -52,6 +52,7 @@ def command(
     from builder.mirror import Mirror
     from imgctl.progress import progress as shown
     from imgctl.push_options import place_of, target_of
+    from imgctl.workload_options import settled_flags
     from registry.client import RegistryClient
     from registry.push import PushOptions
     from registry.reference import check_tag
@@ -61,6 +62,7 @@ def command(
     tags = tuple(check_tag(tag) for tag in given["tags"])
     mirror = Mirror.parse(given["base_mirror"]) if given["base_mirror"] else None
     builds = find_builds(dist, images)
+    flags = settled_flags(click.get_current_context())
     with shown() as progress, RegistryClient(registry.options(place.host), progress) as client:
         work = Work(
             client=client,
@@ -70,6 +72,7 @@ def command(
             tags=tags,
             known=known_builds(dist),
             manifests=not given["no_manifests"],
+            workload=flags.pushed,
             options=PushOptions(given["force"], registry.concurrency, given["dry_run"]),
             progress=progress,
         )

@@ -478,3 +478,40 @@ def test_of_many_images_every_request_is_in_one_record(
     assert [item["unchanged"] for item in again] == [True] * 5
     assert [item["requests"] for item in again] == [2] * 5
     assert all(item["requests"] <= 14 for item in first)
+
+
+def test_the_settings_of_manifests_are_in_the_ones_written(
+    call: Call, dist: Path, tmp_path: Path, registry: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imgctl.yaml").write_text(
+        "namespace: edge\nmanifests:\n  pull-secret: harbor\n  kubesphere: true\n"
+    )
+    monkeypatch.setenv("IMGCTL_NODE", "jetson-01")
+    folder = make_build(dist, base=(registry.host, BASE))
+    assert call("push", "--registry", registry.host)[0] == 0
+    pod = (folder / "pod.yaml").read_text()
+    assert all(word in pod for word in ("namespace: edge", "name: harbor", "jetson-01"))
+    for kind in ("pod", "deployment"):
+        code, out, _ = call("manifests", "mnist", "--kind", kind)
+        assert (code, out) == (0, (folder / f"{kind}.yaml").read_text())
+
+
+def test_settings_that_changed_since_are_in_the_manifests_of_the_next_push(
+    call: Call, dist: Path, tmp_path: Path, registry: Running
+) -> None:
+    folder = make_build(dist, base=(registry.host, BASE))
+    call("push", "--registry", registry.host)
+    (tmp_path / "imgctl.yaml").write_text("namespace: edge\n")
+    assert "already there" in call("push", "--registry", registry.host)[2]
+    assert "namespace: edge" in (folder / "deployment.yaml").read_text()
+
+
+def test_a_setting_of_manifests_that_cannot_be_is_told_before_anything_is_sent(
+    call: Call, dist: Path, tmp_path: Path, registry: Running
+) -> None:
+    make_build(dist, base=(registry.host, BASE))
+    (tmp_path / "imgctl.yaml").write_text("selector: [nonsense]\n")
+    code, out, err = call("push", "--registry", registry.host)
+    assert (code, out) == (2, "")
+    assert "nonsense" in err
+    assert registry.tags("mnist") == {}
