@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from deploy.workload import Mount
 from registry.errors import BadInput
+from registry.url import is_loopback
 
 RUNTIMES = ("docker", "containerd")
 _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -44,6 +45,25 @@ class RunRequest:
             raise BadInput(f"unknown runtime {self.runtime!r}", "", f"one of {', '.join(RUNTIMES)}")
         if not _TASK_NAME.fullmatch(self.name):
             raise BadInput(f"{self.name!r} cannot be the name of a container")
+
+
+def pull_command(request: RunRequest) -> list[str] | None:
+    """What brings the image onto the device; None where running it does.
+
+    containerd's client pulls nothing by itself, and knows no plain http but by a flag.
+    """
+    if request.runtime == "docker":
+        return None
+    host = request.image.partition("/")[0]
+    plain = ["--plain-http"] if is_loopback(host) else []
+    platform = ["--platform", request.platform] if request.platform else []
+    snapshotter = ["--snapshotter", request.snapshotter] if request.snapshotter else []
+    return [*_ctr(request), "images", "pull", *plain, *platform, *snapshotter, request.image]
+
+
+def look_command(request: RunRequest) -> list[str]:
+    """What prints the image's name if containerd has it."""
+    return [*_ctr(request), "images", "ls", "-q", f"name=={request.image}"]
 
 
 def run_command(request: RunRequest) -> list[str]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from deploy.run_commands import RUNTIMES, RunRequest, run_command, shell_line, step_commands
+from deploy.run_commands import (
+    RUNTIMES,
+    RunRequest,
+    look_command,
+    pull_command,
+    run_command,
+    shell_line,
+    step_commands,
+)
 from deploy.workload import Mount
 from registry.errors import BadInput, ImgctlError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @click.command(name="run", context_settings={"ignore_unknown_options": True})
@@ -62,7 +66,7 @@ def command(
     steps: bool,
     execute: bool,
     dist: Path,
-) -> None:
+) -> int:
     """Print the command that runs IMAGE on this device, or run it with --execute.
 
     IMAGE is one pushed from here (NAME or NAME:TAG) or any reference; ARGS after -- replace its
@@ -86,14 +90,13 @@ def command(
     )
     if steps and execute:
         raise BadInput("--steps prints what to type; it cannot be executed in one go")
-    if steps:
-        for step in step_commands(request):
-            click.echo(shell_line(step))
-        return
-    if not execute:
-        click.echo(shell_line(run_command(request)))
-        return
-    raise SystemExit(_execute(run_command(request)))
+    if execute:
+        return _execute(request)
+    commands = step_commands(request) if steps else [run_command(request)]
+    pull = pull_command(request)
+    for line in [pull, *commands] if pull else commands:
+        click.echo(shell_line(line))
+    return 0
 
 
 def _image(text: str, dist: Path) -> tuple[str, tuple[str, ...]]:
@@ -121,11 +124,21 @@ def _absolute(text: str) -> str:
     return f"{path if path.is_absolute() else Path.cwd() / path}:{rest}"
 
 
-def _execute(command: Sequence[str]) -> int:
+def _execute(request: RunRequest) -> int:
+    """Run it, after pulling it where the runtime does not do that by itself; its exit code."""
     import subprocess
 
+    command, pull = run_command(request), pull_command(request)
     if shutil.which(command[0]) is None:
         raise ImgctlError(
             f"{command[0]} is not installed here", "", "run the printed command on the device"
         )
+    if pull:
+        look = subprocess.run(look_command(request), capture_output=True, check=False)
+        if look.returncode == 0 and not look.stdout.strip():
+            # What it prints is progress; stdout is the program's.
+            done = subprocess.run(pull, stdout=sys.stderr, check=False)
+            if done.returncode != 0:
+                hint = "a private registry needs a login that ctr has: crictl pull, or hosts.toml"
+                raise ImgctlError(f"ctr cannot pull {request.image}", "see above", hint)
     return subprocess.run(command, check=False).returncode

@@ -22,6 +22,15 @@ def tool(name: str) -> str:
     return found
 
 
+def run_quietly(*command: str) -> str:
+    """Run a program to its end, whatever that is; what it printed on stdout."""
+    done = subprocess.run(
+        [tool(command[0]), *command[1:]], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PATH": PATH},
+    )  # fmt: skip
+    return done.stdout
+
+
 def free_port() -> int:
     """A loopback port nobody listens on."""
     with socket.socket() as probe:

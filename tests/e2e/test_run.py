@@ -1,0 +1,102 @@
+"""Images really run by hand, by Docker and by containerd, under emulation and on the CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Imgctl, Result
+from tests.e2e.support.processes import run_quietly
+from tests.e2e.support.registries import RunningRegistry
+
+DEFINITION = """\
+name: hello
+version: 1.0.0
+bases: [l4t-pytorch]
+files:
+  - {source: hello.py, target: /opt/hello.py}
+command: [python3, /opt/hello.py]
+"""
+SCRIPT = """\
+import os
+import sys
+
+print("hello from", os.uname().machine, *sys.argv[1:])
+sys.exit(len(sys.argv) - 1)
+"""
+# containerd of the engine that `scripts/engine.sh` starts.
+SOCKET = "/var/lib/imgctl-engine/exec/containerd/containerd.sock"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A folder with an image that was built and pushed from there."""
+
+    imgctl: Imgctl
+    folder: Path
+
+    def run(self, *arguments: str) -> Result:
+        return self.imgctl("run", "hello", "--cpu", *arguments, cwd=self.folder)
+
+
+@pytest.fixture
+def hello(
+    imgctl: Imgctl, tmp_path: Path, base_image: RunningRegistry, engine: str
+) -> Iterator[Pushed]:
+    folder = tmp_path / "images/hello"
+    folder.mkdir(parents=True)
+    (folder / "image.yaml").write_text(DEFINITION)
+    (folder / "hello.py").write_text(SCRIPT)
+    imgctl("build", "hello", "--l4t", "r35.2.1", "--engine", "direct",
+           "--base-mirror", base_image.host).check()  # fmt: skip
+    pinned = imgctl("push", "--registry", f"{base_image.host}/run").check().stdout.strip()
+    name = f"{pinned.partition(':1.0.0')[0]}@{pinned.partition('@')[2]}"
+    yield Pushed(imgctl, tmp_path)
+    run_quietly("docker", "image", "rm", "-f", name)
+    run_quietly("ctr", "-a", SOCKET, "images", "rm", name)
+
+
+RUNTIMES = {
+    "docker": (),
+    "containerd": ("--runtime", "containerd", "--containerd-address", SOCKET),
+}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_image_runs_and_its_output_and_exit_code_come_back(hello: Pushed, runtime: str) -> None:
+    done = hello.run("--execute", *RUNTIMES[runtime])
+    assert (done.code, done.stdout) == (0, "hello from aarch64\n"), done.stderr
+    program = ("--", "python3", "/opt/hello.py", "one", "two words", "$HOME")
+    done = hello.run("--execute", *RUNTIMES[runtime], *program)
+    assert (done.code, done.stdout) == (3, "hello from aarch64 one two words $HOME\n"), done.stderr
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_code_is_mounted_and_nothing_built(hello: Pushed, runtime: str) -> None:
+    code = hello.folder / "code"
+    code.mkdir()
+    (code / "train.py").write_text('open("/code/made", "w").write("by the container")\n')
+    done = hello.run("--execute", *RUNTIMES[runtime], "--mount", "code:/code",
+                     "--", "python3", "/code/train.py")  # fmt: skip
+    assert done.code == 0, done.stderr
+    assert (code / "made").read_text() == "by the container"
+
+
+def test_what_is_printed_is_what_is_executed(hello: Pushed) -> None:
+    printed = hello.run(*RUNTIMES["containerd"]).check().stdout.splitlines()
+    assert [line.split()[3:5] for line in printed] == [["images", "pull"], ["run", "--rm"]]
+    done = run_quietly("sh", "-c", " && ".join(printed))
+    assert done.endswith("hello from aarch64\n")
+
+
+def test_the_runtime_that_is_not_there_is_named(hello: Pushed, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    environment = {**os.environ, "PATH": str(empty)}
+    done = hello.imgctl("run", "hello", "--execute", cwd=hello.folder, env=environment)
+    assert done.code == 1
+    assert "docker is not installed here" in done.stderr
