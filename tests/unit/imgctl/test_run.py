@@ -30,7 +30,7 @@ def test_the_steps_come_after_the_pull(call: Call) -> None:
     ]  # fmt: skip
 
 
-def test_a_host_without_a_repository_is_bad_input(call: Call) -> None:
+def test_what_is_no_reference_is_bad_input(call: Call) -> None:
     code, out, err = call("run", "Not A Reference/x")
     assert (code, out) == (2, "")
-    assert "is not an image reference" in err
+    assert "is not a registry host" in err
