@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
-from imgctl.push_options import DEFAULT_PROJECT
+from imgctl.push_options import DEFAULT_PROJECT, harbor_host
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def open_harbor(
 
     if not harbor:
         raise BadInput("which Harbor?", "", "add --harbor HOST, or `harbor: HOST` in imgctl.yaml")
-    if "/" in harbor and "://" not in harbor:
-        raise BadInput(f"--harbor {harbor} names more than a host", "", "give --project NAME too")
+    harbor = harbor_host(harbor)
     with shown() as progress, RegistryClient(registry.options(harbor), progress) as client:
         api = HarborApi(client, harbor)
         if login:

@@ -29,6 +29,7 @@ def place_of(given: dict[str, Any], default_project: str = DEFAULT_PROJECT) -> P
 
     default_project: on Harbor, where none is named.
     """
+    from registry.harbor.projects import check_project
     from release.push import Place
 
     harbor, plain = _chosen(given)
@@ -38,9 +39,15 @@ def place_of(given: dict[str, Any], default_project: str = DEFAULT_PROJECT) -> P
             raise BadInput(f"{useless[0]} is for Harbor", f"{plain} is given with --registry",
                            f"write --harbor {plain} if it is one")  # fmt: skip
         return Place.parse(plain, given["project"] or "")
-    if "/" in harbor and "://" not in harbor:
-        raise BadInput(f"--harbor {harbor} names more than a host", "", "give --project NAME too")
-    return Place.parse(harbor, given["project"] or default_project)
+    return Place.parse(harbor_host(harbor), check_project(given["project"] or default_project))
+
+
+def harbor_host(text: str) -> str:
+    """The host of --harbor; raises BadInput when it names more."""
+    host = text.rstrip("/")
+    if "/" in host and "://" not in host:
+        raise BadInput(f"--harbor {text} names more than a host", "", "give --project NAME too")
+    return host
 
 
 def _chosen(given: dict[str, Any]) -> tuple[str, str]:

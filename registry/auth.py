@@ -257,9 +257,11 @@ class Authorizer:
     def _wrong_password(self, credentials: Credentials) -> Unauthorized:
         who = credentials.username or "the identity token"
         hint = shell_hint(credentials.username) or f"log in again: imgctl login {self.host}"
+        robot = credentials.username.startswith("robot$")
+        why = "an account that has expired or is disabled is refused so too" if robot else ""
         return Unauthorized(
             f"{self.host} does not accept the user name and password of {who!r}",
-            "",
+            why,
             hint,
             status=401,
         )
@@ -272,6 +274,8 @@ def shell_hint(username: str) -> str:
             "the shell has probably replaced the $… of a robot account's name: "
             "write it in single quotes, 'robot$NAME'"
         )
+    if username.startswith("robot$$"):
+        return "a robot account's name has one $: $$ is for Makefiles and Compose files alone"
     return ""
 
 

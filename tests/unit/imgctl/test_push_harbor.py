@@ -243,3 +243,45 @@ def test_an_immutable_tag_that_another_push_of_the_same_build_has_set_meanwhile_
         value = {**document.value, "annotations": {"other": "image"}}
         with pytest.raises(Refused):
             repository.put_manifest(Document.of(value, document.media_type), TAG)
+
+
+@pytest.mark.parametrize("state", ["disabled", "expired"])
+def test_an_account_that_is_of_no_use_any_more_may_be_why_a_password_is_wrong(
+    call: Call,
+    harbor: RunningHarbor,
+    build: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+) -> None:
+    log_in(monkeypatch, add_robot(harbor.double, "repository:pull", "repository:push"))
+    (account,) = harbor.double.state.robots.values()
+    account.disable, account.expires_at = state == "disabled", 1 if state == "expired" else -1
+    code, _, err = call("push")
+    assert code == 1
+    assert "an account that has expired or is disabled is refused so too" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--project", "No_pe!"), "'No_pe!' cannot be the name of a Harbor project"),
+        (("--project", "a/b"), "'a/b' cannot be the name of a Harbor project"),
+        (("--harbor", "h.example/team"), "names more than a host"),
+        (("--username", "robot+ci"), "write it in single quotes"),
+    ],
+)
+def test_what_cannot_be_a_project_or_a_host_is_said_before_anything_is_asked(
+    call: Call, build: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    code, out, err = call("push", *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_a_robots_name_with_two_dollars_is_recognised(
+    call: Call, harbor: RunningHarbor, build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(monkeypatch, Credentials("robot$$algorithms+ci", "S3cret-pass"))
+    code, _, err = call("push")
+    assert code == 1
+    assert "a robot account's name has one $" in err
