@@ -68,7 +68,7 @@ def open_harbor(
 
 def echo_step(step: Step, *, dry_run: bool = False, err: bool = False) -> None:
     """A line of a step: how it ended, what it is, how it is now. err: on stderr."""
-    would = {"made": "would make", "changed": "would change"}
+    would = {"made": "would make", "changed": "would change", "deleted": "would delete"}
     state = would.get(step.state, str(step.state)) if dry_run else str(step.state)
     before = f"  (was {step.before})" if step.before else ""
     width = 12 if dry_run else 8

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imgctl.commands._harbor_artifacts import artifacts, copy, tag
+from imgctl.commands._harbor_gc import collect
 from imgctl.commands._harbor_robot import robot
 from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
@@ -28,7 +30,8 @@ def command() -> None:
     """Set up and look after a project on Harbor."""
 
 
-command.add_command(robot)
+for child in (artifacts, collect, copy, robot, tag):
+    command.add_command(child)
 
 
 @command.command(name="init")

@@ -54,6 +54,7 @@ class HarborApi:
         """Nothing is asked yet. Repositories of that host that are used from now on authorise as
         it does, which saves requests. Raises BadInput for a host that cannot be one."""
         self.host = check_host(host)
+        self.client = client
         client.prefer_basic(host)
         self._session = client.session(host)
         self._system: SystemInfo | None = None

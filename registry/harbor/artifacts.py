@@ -9,6 +9,7 @@ from typing import Any
 from registry.harbor.api import HarborApi, Query
 from registry.harbor.paths import artifact_path, repository_path
 from registry.harbor.values import mapping, mappings, number, text
+from registry.oci import INDEX_TYPES
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Artifact:
     project_id: int = 0
     push_time: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an index of several platforms."""
+        return self.manifest_media_type in INDEX_TYPES
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Artifact:

@@ -16,6 +16,8 @@ class State(StrEnum):
     THERE = "there"
     MADE = "made"
     CHANGED = "changed"
+    DELETED = "deleted"
+    ABSENT = "absent"
     SKIPPED = "skipped"
     REFUSED = "refused"
 

@@ -14,7 +14,7 @@ import pytest
 
 from registry.credentials import Credentials
 from registry.errors import ImgctlError
-from registry.harbor import artifacts, labels, projects, robots, rules, scan
+from registry.harbor import artifacts, gc, labels, projects, robots, rules, scan
 from registry.harbor.accounts import RobotWish, set_up_robot
 from registry.harbor.overview import overview
 from registry.harbor.probe import probe
@@ -133,6 +133,7 @@ def look_after_artifacts(given: Wire, path: Path) -> None:
     for refused in (artifacts.delete, artifacts.delete_tag):
         with suppress(ImgctlError):
             refused(api, PROJECT, repository, "1.0")
+    gc.wait(api, gc.start(api, dry_run=True, delete_untagged=True))
     artifacts.delete_tag(api, PROJECT, repository, "stable")
     artifacts.delete_tag(api, PROJECT, repository, "stable")
     artifacts.delete(api, PROJECT, "elsewhere/mnist", found.digest)
