@@ -21,8 +21,9 @@ def to_yaml(objects: Iterable[Mapping[str, Any]]) -> str:
             return True
 
         def represent_str(self, data: str) -> yaml.ScalarNode:
-            """Quoted where PyYAML's plain style would lose U+0085, a line break to YAML 1.1."""
-            style = '"' if "\x85" in data else None
+            """Lines as a block, for readers; quoted where a plain style would lose U+0085, a line
+            break to YAML 1.1. PyYAML itself quotes a block that could not be read back."""
+            style = '"' if "\x85" in data else "|" if "\n" in data.strip() else None
             return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     Plain.add_representer(str, Plain.represent_str)
