@@ -177,4 +177,5 @@ class RegistryClient:
             plain_http=self.options.plain_http,
             tls_expected=self._tls.has_own(host),
             closed=self._closed,
+            say=self._progress.say,
         )

@@ -252,12 +252,12 @@ class Repository:
                         position, failures = position + len(chunk), 0
                         yield chunk
                     return
-                except ConnectionLost:
-                    failures += 1
+                except ConnectionLost as error:
+                    failures, why = failures + 1, error.what
                     if failures >= policy.attempts or position >= descriptor.size:
                         raise
                 reply.close()
-                self._session.wait(failures)
+                self._session.wait(failures, why=why)
                 reply = self._continue_at(descriptor, position)
         finally:
             reply.close()

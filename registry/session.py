@@ -7,6 +7,7 @@ registry.upload decides what to do when they fail.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -21,6 +22,7 @@ from registry.url import Url, is_loopback
 
 _DOCUMENT_LIMIT = 16 << 20  # bytes; far above any manifest, index or list
 _REDIRECTS = 5
+_WORTH_TELLING = 1.0  # seconds
 _AUTHORISATIONS = 3  # unauthorised, with a token, with a fresh token
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 # Docker Hub's name in references is not where its registry is.
@@ -62,9 +64,10 @@ class Session:
         plain_http: frozenset[str],
         tls_expected: bool,
         closed: threading.Event,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """plain_http: hosts the user named for it. tls_expected: certificates are set up for this
-        host, so that even loopback is spoken to over TLS."""
+        host, so that even loopback is spoken to over TLS. say: hears of waits worth telling."""
         self.host = host
         self.connections = connections
         self.policy = policy
@@ -72,6 +75,8 @@ class Session:
         use_http = host in plain_http or (is_loopback(host) and not tls_expected)
         self.base = Url("http" if use_http else "https", _API_HOSTS.get(host, host).lower())
         self._closed = closed
+        self._say = say
+        self._told = 0.0
         self._answered = False
         self.authorizer = Authorizer(
             host,
@@ -110,10 +115,24 @@ class Session:
         unread; the caller closes it."""
         return self._retrying(lambda: self._exchange(call, replay=True), lambda reply: reply)
 
-    def wait(self, attempt: int, retry_after: str | None = None) -> None:
-        """Wait before the next attempt; raises Unreachable when the client is closed meanwhile."""
-        if self._closed.wait(self.policy.delay(attempt, retry_after)):
+    def wait(self, attempt: int, retry_after: str | None = None, why: str = "") -> None:
+        """Wait before the next attempt; raises Unreachable when the client is closed meanwhile.
+
+        why: what went wrong, told to the user unless it is likely over at once.
+        """
+        delay = self.policy.delay(attempt, retry_after)
+        if why and (attempt > 1 or delay >= _WORTH_TELLING):
+            when = f" in {delay:.0f} s" if delay >= _WORTH_TELLING else ""
+            self._tell(f"{why}; trying again{when}")
+        if self._closed.wait(delay):
             raise Unreachable(f"stopped waiting for {self.host}", "the client was closed")
+
+    def _tell(self, line: str) -> None:
+        """Say it, unless another thread has just said as much."""
+        now = time.monotonic()
+        if now - self._told >= _WORTH_TELLING:
+            self._told = now
+            self._say(line)
 
     def error(self, call: Call, answer: Answer) -> ImgctlError:
         """The cause behind an answer, asking again with GET where HEAD had no room to say it."""
@@ -158,13 +177,14 @@ class Session:
                 reply = send()
                 if last or reply.status not in RETRIED:
                     return read(reply)
-            except ConnectionLost:
+            except ConnectionLost as error:
                 if last or self._closed.is_set():
                     raise
-                self.wait(attempt)
+                self.wait(attempt, why=error.what)
                 continue
             reply.close()
-            self.wait(attempt, reply.headers.get("retry-after"))
+            why = f"{reply.url.netloc} answered {reply.status}"
+            self.wait(attempt, reply.headers.get("retry-after"), why)
         raise AssertionError("the last attempt returns or raises")
 
     def _exchange(self, call: Call, *, replay: bool) -> Reply:

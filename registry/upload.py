@@ -63,6 +63,13 @@ class Outcome:
         return self.answer is not None and self.answer.ok
 
     @property
+    def trouble(self) -> str:
+        """What went wrong, in a few words."""
+        if self.lost is not None:
+            return self.lost.what
+        return f"an upload was answered {self.answer.status}" if self.answer else ""
+
+    @property
     def may_have_arrived(self) -> bool:
         """Whether the blob may be there although nobody said so."""
         gone = self.answer is not None and self.answer.status in (404, *RETRIED)
@@ -158,7 +165,8 @@ class Uploads:
                 raise self._failure(outcome)
             if attempt >= self._session.policy.attempts:
                 raise self._failure(outcome)
-            self._session.wait(attempt, answer.headers.get("retry-after") if answer else None)
+            retry_after = answer.headers.get("retry-after") if answer else None
+            self._session.wait(attempt, retry_after, outcome.trouble)
             attempt += 1
 
     def _failure(self, outcome: Outcome) -> ImgctlError:
@@ -193,7 +201,7 @@ class Uploads:
             failures = failures + 1 if reached.size == begun.size else 1
             if not outcome.may_go_on or failures >= self._session.policy.attempts:
                 return outcome
-            self._session.wait(failures)
+            self._session.wait(failures, why=outcome.trouble)
             kept = self._kept(blob, reached)
             if kept is None:
                 return outcome

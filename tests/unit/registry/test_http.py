@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from registry.client import RegistryClient, RegistryOptions
 from registry.errors import BadInput, ImgctlError, NotFound, RegistryError, Unreachable
 from registry.oci import OCI_LAYER_GZIP, Descriptor, sha256
+from registry.progress import SilentProgress
 from registry.proxies import Proxies
 from registry.retry import RetryPolicy, parse_retry_after
 from registry.url import Url, is_loopback
@@ -121,6 +122,35 @@ def test_retry_after_is_obeyed() -> None:
         started = time.monotonic()
         client.ping(server.host)
         assert time.monotonic() - started >= 1
+
+
+class Told(SilentProgress):
+    """A Progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_the_user_is_told_of_waits_that_last() -> None:
+    busy = Entry("GET", "/v2/", status=503, once=True)
+    told = Told()
+    with serve(busy, busy, Entry("GET", "/v2/")) as server:
+        options = RegistryOptions(retry=RetryPolicy(attempts=3, first=0.001, longest=0.01))
+        with RegistryClient(options, told) as client:
+            client.ping(server.host)
+    assert told.lines == [f"{server.host} answered 503; trying again"]
+
+
+def test_a_hiccup_is_not_worth_a_word() -> None:
+    told = Told()
+    with serve(Entry("GET", "/v2/", drop=True, once=True), Entry("GET", "/v2/")) as server:
+        options = RegistryOptions(retry=RetryPolicy(attempts=3, first=0.001, longest=0.01))
+        with RegistryClient(options, told) as client:
+            client.ping(server.host)
+    assert told.lines == []
 
 
 def test_retry_after_comes_in_seconds_or_as_a_date() -> None:
