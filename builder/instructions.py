@@ -18,7 +18,8 @@ _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S+)\s*$")
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?(?:\s+|$)")
 _HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _HEREDOC_KEYWORDS = ("RUN", "COPY", "ADD")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# A number, one of the shell's special parameters (all empty here), or a name.
+_NAME = re.compile(r"\d+|[@*#?$!-]|\w+")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Instruction:
     keyword: in upper case. flags: `--name=value` pairs, value "true" for a bare `--name`.
     rest: everything after the flags. line: of its first word, from 1. text: the whole on one
     line. escape: the Dockerfile's escape character. heredoc: whether a here-document follows.
+    exact: the rest with the spaces that continued lines begin with, which are part of values.
     """
 
     keyword: str
@@ -37,6 +39,7 @@ class Instruction:
     text: str
     escape: str = "\\"
     heredoc: bool = False
+    exact: str = ""
 
     def exec_form(self) -> list[str] | None:
         """The rest as a JSON list of strings; None when it is in shell form."""
@@ -55,6 +58,7 @@ def parse(text: str) -> tuple[Instruction, ...]:
     """Every instruction of a Dockerfile, in order; never raises for what BuildKit would refuse."""
     lines = text.splitlines()
     escape = _escape(lines)
+    continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
     found: list[Instruction] = []
     number = 0
     while number < len(lines):
@@ -66,17 +70,14 @@ def parse(text: str) -> tuple[Instruction, ...]:
             stripped = line.strip()
             if stripped.startswith("#") or (not stripped and parts):
                 continue
-            if stripped.endswith(escape):
-                parts.append(stripped[: -len(escape)])
-                continue
-            parts.append(stripped)
-            break
-        joined = " ".join(part.strip() for part in parts if part.strip())
-        if not joined:
+            parts.append(continued.sub("", line))
+            if continued.search(line) is None:
+                break
+        if not "".join(parts).strip():
             continue
         while first < number and lines[first].strip()[:1] in ("", "#"):
             first += 1
-        instruction = _instruction(joined, first + 1, escape)
+        instruction = _instruction(parts, first + 1, escape)
         if instruction.heredoc:
             number = _after_heredocs(lines, number, instruction.rest)
         found.append(instruction)
@@ -93,16 +94,32 @@ def _escape(lines: Sequence[str]) -> str:
     return "\\"
 
 
-def _instruction(joined: str, line: int, escape: str) -> Instruction:
-    keyword, _, rest = joined.partition(" ")
-    rest = rest.strip()
+def _instruction(parts: Sequence[str], line: int, escape: str) -> Instruction:
+    text = _on_one_line(parts)
+    keyword, rest, flags = _split(text)
+    _, exact, _ = _split("".join(parts).strip())
+    heredoc = keyword in _HEREDOC_KEYWORDS and _HEREDOC.search(rest) is not None
+    return Instruction(keyword, flags, rest, line, text, escape, heredoc, exact)
+
+
+def _split(text: str) -> tuple[str, str, dict[str, str]]:
+    """(keyword in upper case, what follows the flags, the flags)."""
+    keyword, *found = re.split(r"\s+", text, maxsplit=1)
+    rest = found[0] if found else ""
     flags: dict[str, str] = {}
     while match := _FLAG.match(rest):
         flags[match[1]] = "true" if match[2] is None else match[2]
         rest = rest[match.end() :]
-    keyword = keyword.upper()
-    heredoc = keyword in _HEREDOC_KEYWORDS and _HEREDOC.search(rest) is not None
-    return Instruction(keyword, flags, rest.strip(), line, joined, escape, heredoc)
+    return keyword.upper(), rest.strip(), flags
+
+
+def _on_one_line(parts: Sequence[str]) -> str:
+    """The parts of a continued line, with one space where there were some between two."""
+    text = ""
+    for part in parts:
+        spaced = text != text.rstrip() or part != part.lstrip()
+        text = text.rstrip() + (" " if text and spaced else "") + part.lstrip()
+    return text.strip()
 
 
 def _after_heredocs(lines: Sequence[str], number: int, rest: str) -> int:
@@ -124,49 +141,62 @@ def final_stage(instructions: Sequence[Instruction]) -> tuple[Instruction, ...]:
 
 def words(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[str]:
     """Split at spaces outside quotes, quotes taken off, variables put in."""
-    return _scan(text, variables, escape, split=True)
+    return [expand(word, variables, escape) for word in raw_words(text, escape)]
+
+
+def raw_words(text: str, escape: str = "\\") -> list[str]:
+    """Split at spaces outside quotes; quotes, escapes and variables stay as they are."""
+    found: list[str] = []
+    word, quote, quoted = "", "", False
+    place = 0
+    while place < len(text):
+        char = text[place]
+        if char == escape and quote != "'":
+            # An escape at the very end stands for nothing.
+            word += text[place : place + 2] if place + 1 < len(text) else ""
+            place += 2
+            continue
+        place += 1
+        if not quote and char.isspace():
+            if word or quoted:
+                found.append(word)
+            word, quoted = "", False
+            continue
+        if char == quote:
+            quote = ""
+        elif not quote and char in "'\"":
+            quote, quoted = char, True
+        word += char
+    return [*found, word] if word or quoted else found
 
 
 def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
     """The text as one word: quotes taken off, variables put in, spaces kept."""
-    return "".join(_scan(text, variables, escape, split=False))
-
-
-def _scan(text: str, variables: Mapping[str, str], escape: str, *, split: bool) -> list[str]:
-    found: list[str] = []
-    word: list[str] | None = None
+    parts: list[str] = []
     quote = ""
     place = 0
     while place < len(text):
         char = text[place]
-        if split and not quote and char.isspace():
-            if word is not None:
-                found.append("".join(word))
-            word = None
-            place += 1
-            continue
-        word = [] if word is None else word
         if char == quote:
             quote = ""
         elif not quote and char in "'\"":
             quote = char
-        elif char == escape and quote != "'" and place + 1 < len(text):
+        elif char == escape and quote != "'":
             place += 1
+            following = text[place : place + 1]
             # Inside double quotes only these lose the escape, as in a POSIX shell.
-            kept = escape if quote and text[place] not in f'"${escape}' else ""
-            word.append(kept + text[place])
+            kept = escape if quote and following and following not in f'"${escape}' else ""
+            parts.append(kept + following)
         elif char == "$" and quote != "'":
             value, place = _variable(text, place, variables)
-            word.append(value)
+            parts.append(value)
             continue
         else:
-            word.append(char)
+            parts.append(char)
         place += 1
     if quote:
         raise BadInput(f"a {quote} is not closed", text[:120])
-    if word is not None:
-        found.append("".join(word))
-    return found
+    return "".join(parts)
 
 
 def pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -174,18 +204,21 @@ def pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[
 
     Raises BadInput for anything else.
     """
-    if not re.match(r"""[^\s=]+=""", instruction.rest):
-        key, _, value = instruction.rest.partition(" ")
+    found = raw_words(instruction.exact, instruction.escape)
+    escape = instruction.escape
+    if found and "=" not in found[0]:
+        key, *value = re.split(r"\s+", instruction.exact, maxsplit=1)
         if not value:
             raise BadInput(f"line {instruction.line}: {instruction.keyword} {key} has no value")
-        return [(key, expand(value.strip(), variables, instruction.escape))]
-    found = []
-    for word in words(instruction.rest, variables, instruction.escape):
-        key, equals, value = word.partition("=")
-        if not equals or not key:
+        return [(expand(key, variables, escape), expand(value[0], variables, escape))]
+    result = []
+    for word in found:
+        key, equals, text = word.partition("=")
+        name = expand(key, variables, escape)
+        if not equals or not name:
             raise BadInput(f"line {instruction.line}: {word!r} is not KEY=value")
-        found.append((key, value))
-    return found
+        result.append((name, expand(text, variables, escape)))
+    return result
 
 
 def _variable(text: str, place: int, variables: Mapping[str, str]) -> tuple[str, int]:

@@ -194,9 +194,9 @@ def copied(copy: Copy, context: Sequence[str]) -> list[tuple[str, str]]:
 def copy_of(item: Instruction, variables: Mapping[str, str], workdir: str) -> Copy:
     """A COPY instruction as a value; raises BadInput when it has no source or no target."""
     listed = item.exec_form() or []
-    paths = [expand(path, variables, item.escape) for path in listed] or words(
-        item.rest, variables, item.escape
-    )
+    # In shell form quotes do not keep spaces together: that is what the JSON form is for.
+    found = listed or item.exact.split()
+    paths = [expand(path, variables, item.escape) for path in found]
     if len(paths) < 2:
         raise BadInput(f"line {item.line}: COPY needs a source and a target")
     target = paths[-1]
@@ -247,7 +247,7 @@ class _State:
         if listed is not None:
             return listed
         _refuse_mixed(item)
-        return [*(self.settings.get("Shell") or _SHELL), item.rest]
+        return [*(self.settings.get("Shell") or _SHELL), item.exact]
 
 
 def _without_empty(made: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def _label(item: Instruction, state: _State) -> None:
 
 
 def _arg(item: Instruction, state: _State) -> None:
-    for word in words(item.rest, state.variables, item.escape):
+    for word in words(item.exact, state.variables, item.escape):
         name, equals, default = word.partition("=")
         if name in state.arguments:
             state.declared[name] = state.arguments[name]
@@ -292,12 +292,13 @@ def _entrypoint(item: Instruction, state: _State) -> None:
 
 
 def _user(item: Instruction, state: _State) -> None:
-    state.settings["User"] = expand(item.rest, state.variables, item.escape)
+    state.settings["User"] = expand(item.exact, state.variables, item.escape)
 
 
 def _expose(item: Instruction, state: _State) -> None:
     ports = dict(state.settings.get("ExposedPorts") or {})
-    for word in filter(None, words(item.rest, state.variables, item.escape)):
+    found = [expand(word, state.variables, item.escape) for word in item.exact.split()]
+    for word in " ".join(found).split():
         match = _PORTS.fullmatch(word)
         if match is None:
             raise BadInput(f"line {item.line}: {word!r} is not a port")
@@ -310,7 +311,8 @@ def _expose(item: Instruction, state: _State) -> None:
 
 
 def _volume(item: Instruction, state: _State) -> None:
-    paths = item.exec_form() or words(item.rest, state.variables, item.escape)
+    found = item.exec_form() or item.exact.split()
+    paths = [expand(path, state.variables, item.escape) for path in found]
     if not all(paths):
         raise BadInput(f"line {item.line}: VOLUME needs a path")
     known = dict(state.settings.get("Volumes") or {})
@@ -318,7 +320,7 @@ def _volume(item: Instruction, state: _State) -> None:
 
 
 def _stopsignal(item: Instruction, state: _State) -> None:
-    signal = expand(item.rest, state.variables, item.escape)
+    signal = expand(item.exact, state.variables, item.escape)
     if not re.fullmatch(r"(SIG)?[A-Z0-9+-]+", signal, re.IGNORECASE):
         raise BadInput(f"line {item.line}: {signal!r} is not a signal")
     state.settings["StopSignal"] = signal

@@ -59,7 +59,10 @@ ENV A=$VERSION B="${GREETING}!" C='$A' D=${A:-x} E=${NOPE:-d${A}} F=${A:+yes} \
     # a comment
     G=a\ b PATH=/x:$PATH
 ENV OLD style value $A
-LABEL one=1 "two words"="v $A" three='single $A'
+LABEL "two words"="v $A" one=1 three='single $A' four=\\
+LABEL five="continued \
+   here" six=mid\
+word seven=$$x$1${2}y eight="back\slash"
 EXPOSE 80 53/udp 9000-9002 $EMPTY
 VOLUME /data /more
 VOLUME ["/json data"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.instructions import final_stage, pairs, parse, words
+from builder.instructions import expand, final_stage, pairs, parse, words
 from registry.errors import BadInput
 
 
@@ -70,7 +70,7 @@ def test_words_are_split_unquoted_and_expanded(text: str, expected: list[str]) -
     assert words(text, {"X": "value"}) == expected
 
 
-@pytest.mark.parametrize("text", ['"open', "${X", "${X?no}", "${1}"])
+@pytest.mark.parametrize("text", ['"open', "${X", "${X?no}", "${}"])
 def test_what_cannot_be_expanded_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         words(text, {})
@@ -99,3 +99,38 @@ def test_any_text_is_taken_apart_without_an_exception(text: str) -> None:
 def test_a_quoted_word_comes_back_as_it_was(text: str) -> None:
     quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     assert words(f'"{quoted}"', {"X": "1"}) == [text]
+
+
+def test_a_continued_line_goes_on_where_it_stopped() -> None:
+    item = parse('FROM a\nENV A=foo\\\nbar B="x \\\n  y"\n')[1]
+    assert pairs(item, {}) == [("A", "foobar"), ("B", "x   y")]
+    assert item.text == 'ENV A=foobar B="x y"'
+
+
+def test_an_escaped_escape_does_not_continue_a_line() -> None:
+    assert [item.keyword for item in parse("FROM a\nLABEL a=\\\\\nUSER 1\n")] == [
+        "FROM", "LABEL", "USER",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$$", ""),
+        ("$1x", "x"),
+        ("$12", ""),
+        ("$?-$!", "-"),
+        ("$ä", "a name"),
+        ("a$", "a$"),
+        ("a\\", "a"),
+        ('"a\\x"', "a\\x"),
+    ],
+)
+def test_a_dollar_means_what_it_means_to_a_shell(text: str, expected: str) -> None:
+    assert expand(text, {"ä": "a name"}) == expected
+
+
+def test_a_key_may_be_quoted() -> None:
+    assert pairs(parse('FROM a\nLABEL "two words"="v w" b=\'$x\'')[1], {}) == [
+        ("two words", "v w"), ("b", "$x"),
+    ]  # fmt: skip
