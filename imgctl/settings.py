@@ -23,9 +23,6 @@ from registry.errors import BadInput
 
 FILE_NAME = "imgctl.yaml"
 
-# Free-form sections that commands read themselves; their content is checked where it is used.
-SECTIONS = frozenset({"tags", "policy", "deploy", "harbor_project"})
-
 
 @dataclass(frozen=True)
 class SettingsFile:
