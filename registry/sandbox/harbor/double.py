@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -45,8 +45,8 @@ class HarborDouble:
     """An ASGI application that answers as Harbor does.
 
     storage: the registry behind it; one in memory when None. password: the administrator's; made
-    up when empty. version: which Harbor to be. token_lifetime: seconds. behind_nginx: decode
-    paths once more, as the proxy in front of every Harbor does.
+    up when empty. version: which Harbor to be. token_lifetime: seconds. behind_nginx: treat paths
+    as the proxy in front of every Harbor does.
 
     state: all that it knows, to be looked at and set up from outside while nothing is being asked.
     routes: what of the API it answers: method, path, handler.
@@ -101,7 +101,8 @@ class HarborDouble:
     async def _api(self, request: Request) -> Response:
         raw = request.scope["raw_path"].partition(b"?")[0].decode("ascii", "replace")
         if self._behind_nginx:
-            raw = unquote(raw)
+            # What was one level of escapes is lost; what it leaves of a deeper one is escaped anew.
+            raw = quote(unquote(raw), safe="/:@!$&'()*+,;=~")
         path, known = raw.removeprefix(ROOT), False
         for method, pattern, handler in self._patterns:
             match = pattern.fullmatch(path)
