@@ -42,7 +42,8 @@ def nginx(bare: RunningHarbor, tmp_path: Path) -> Iterator[str]:
         f"pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;\n"
         f"events {{}}\nhttp {{ access_log off; {paths}\n"
         f"server {{ listen 127.0.0.1:{port}; client_max_body_size 0;\n"
-        f"proxy_set_header Host $http_host;\nlocation / {{ proxy_pass http://{bare.host}/; }} }} }}\n"
+        "proxy_set_header Host $http_host;\n"
+        f"location / {{ proxy_pass http://{bare.host}/; }} }} }}\n"
     )
     with server([tool("nginx"), "-p", str(folder), "-c", str(config)], port, folder / "log"):
         yield f"127.0.0.1:{port}"
