@@ -180,6 +180,8 @@ class Session:
             except ConnectionLost as error:
                 if last or self._closed.is_set():
                     raise
+                if error.timed_out:
+                    self._tell(f"{error.what}; trying again")
                 self.wait(attempt, why=error.what)
                 continue
             reply.close()

@@ -144,6 +144,16 @@ def test_the_user_is_told_of_waits_that_last() -> None:
     assert told.lines == [f"{server.host} answered 503; trying again"]
 
 
+def test_the_user_is_told_at_once_of_a_host_that_lets_time_run_out() -> None:
+    told = Told()
+    silent = Entry("GET", "/v2/", delay=2, content=b"x", once=True)
+    with serve(silent, Entry("GET", "/v2/")) as server:
+        policy = RetryPolicy(attempts=2, first=0.001, longest=0.01)
+        with RegistryClient(RegistryOptions(retry=policy, timeout=0.1), told) as client:
+            client.ping(server.host)
+    assert told.lines == [f"{server.host} does not answer; trying again"]
+
+
 def test_a_hiccup_is_not_worth_a_word() -> None:
     told = Told()
     with serve(Entry("GET", "/v2/", drop=True, once=True), Entry("GET", "/v2/")) as server:
