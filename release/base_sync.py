@@ -55,7 +55,8 @@ class SyncWork:
 class Synced:
     """How one base ended: with what the target's tag names now, or with an error.
 
-    digest: of the manifest or index; unchanged: it was there before.
+    digest: of the manifest or index, empty while Harbor is yet to bring it. unchanged: it was there
+    before.
     """
 
     wanted: WantedBase
@@ -80,7 +81,7 @@ class Synced:
             return value | {"error": {"what": error.what, "why": error.why, "hint": error.hint}}
         tally = self.tally
         return value | {
-            "reference": str(self.target.with_digest(self.digest)),
+            "reference": str(self.target.with_digest(self.digest) if self.digest else self.target),
             "digest": self.digest,
             "bytes": {
                 "sent": tally.sent_bytes,

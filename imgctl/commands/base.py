@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.upstream import upstream_options
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
     from builder.matrix import Matrix
     from builder.mirror import Mirror
     from builder.request import Request
-    from release.base_sync import Synced, WantedBase
+    from registry.harbor.steps import Step
+    from release.base_sync import Synced, SyncWork, WantedBase
 
 DEFAULT_PROJECT = "nvcr"
 
@@ -38,6 +40,12 @@ def command() -> None:
 @click.option("--platform", default="linux/arm64", show_default=True, metavar="OS/ARCH",
               help="Only this platform of each.")  # fmt: skip
 @click.option("--all-platforms", is_flag=True, help="Every platform each was published for.")
+@click.option(
+    "--replicate",
+    is_flag=True,
+    help="Harbor brings them itself, by a replication policy; nothing passes through here.",
+)
+@upstream_options
 @click.option("--dry-run", is_flag=True, help="Look at everything, change nothing.")
 @registry_options
 @format_option
@@ -63,6 +71,8 @@ def sync(
     from registry.transfer import CopyOptions
     from release.base_sync import SyncWork, sync_bases
 
+    if given["replicate"]:
+        _check_replicate(given)
     matrix = Matrix.load()
     wanted = _wanted(matrix, _requests(matrix, images, releases, given["family"]), bool(images))
     place = place_of(given, DEFAULT_PROJECT)
@@ -81,8 +91,39 @@ def sync(
             options,
             progress,
         )
-        results = sync_bases(work, wanted)
-    return _report(results, mirror, output_format, given["dry_run"])
+        if given["replicate"]:
+            results, steps = _replicate(work, given, wanted)
+        else:
+            results, steps = sync_bases(work, wanted), []
+    return _report(results, mirror, output_format, given["dry_run"], steps)
+
+
+def _check_replicate(given: dict[str, Any]) -> None:
+    """Harbor alone replicates, whole, and from where the bases were published."""
+    if given["plain"] and not given["harbor"]:
+        raise BadInput("--replicate is for Harbor", f"{given['plain']} is given with --registry")
+    for flag, name in (("--from", "source"), ("--all-platforms", "all_platforms")):
+        if given[name]:
+            raise BadInput(f"{flag} does not go with --replicate", "Harbor brings all there is")
+
+
+def _replicate(
+    work: SyncWork, given: dict[str, Any], wanted: list[WantedBase]
+) -> tuple[list[Synced], list[Step]]:
+    from imgctl.harbor_options import echo_step
+    from imgctl.upstream import endpoint
+    from registry.harbor.api import HarborApi
+    from release.base_replicate import replicate, set_up
+
+    api = HarborApi(work.client, work.place.host)
+    for item in wanted[:1]:
+        target = work.place.of(item.base.reference)
+        work.target.prepare(work.client.repository(target.host, target.repository))
+    steps = []
+    for step in set_up(work, api, endpoint(given), wanted):
+        steps.append(step)
+        echo_step(step, dry_run=given["dry_run"], err=True)
+    return replicate(work, api, wanted), steps
 
 
 def _requests(
@@ -112,7 +153,9 @@ def _wanted(matrix: Matrix, requests: list[Request], named: bool) -> list[Wanted
     return wanted
 
 
-def _report(results: list[Synced], mirror: Mirror, output_format: str, dry_run: bool) -> int:
+def _report(
+    results: list[Synced], mirror: Mirror, output_format: str, dry_run: bool, steps: list[Step]
+) -> int:
     """Print how each ended; the exit code. A single failure is raised as it is."""
     from imgctl.output import print_error, print_json
     from imgctl.progress import moved
@@ -125,14 +168,19 @@ def _report(results: list[Synced], mirror: Mirror, output_format: str, dry_run: 
         value: dict[str, Any] = {
             "base_mirror": name, "bases": [item.to_json() for item in results]
         }  # fmt: skip
+        if steps:
+            value["steps"] = [step.to_json() for step in steps]
         print_json(value | {"dry_run": True} if dry_run else value)
     for item in results:
         if item.error is not None:
             click.echo(f"{item.source}:", err=True)
             print_error(item.error)
         elif output_format == "text":
-            click.echo(item.target.with_digest(item.digest))
-            says = "already there" if item.unchanged else moved(item.tally, would=dry_run)
+            click.echo(item.target.with_digest(item.digest) if item.digest else item.target)
+            if steps and not item.unchanged:
+                says = "Harbor would bring it" if dry_run else "brought by Harbor"
+            else:
+                says = "already there" if item.unchanged else moved(item.tally, would=dry_run)
             click.echo(f"  {says}; for {', '.join(item.wanted.images)}", err=True)
     if failed:
         done = len(results) - len(failed)

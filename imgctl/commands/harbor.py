@@ -13,13 +13,17 @@ from imgctl.commands._harbor_gc import collect
 from imgctl.commands._harbor_robot import robot
 from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
+from imgctl.upstream import endpoint, upstream_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from imgctl.harbor_robots import SecretPlace
     from registry.harbor.accounts import RobotWish
     from registry.harbor.overview import Overview
     from registry.harbor.projects import ProjectPolicy
     from registry.harbor.rules import Retention
+    from registry.harbor.steps import Step
 
 DEFAULT_IMMUTABLE = "*-l4t-*"
 DEFAULT_KEEP = 10
@@ -63,6 +67,9 @@ for child in (artifacts, collect, copy, robot, tag):
 @click.option("--secret-name", default="harbor-pull", show_default=True, metavar="NAME",
               help="Name of the pull Secret's manifest.")  # fmt: skip
 @click.option("--namespace", default="default", show_default=True, help="Its namespace.")
+@click.option("--proxy-cache", metavar="NAME",
+              help="Also a project that fetches from NVIDIA's registry, and keeps.")  # fmt: skip
+@upstream_options
 @dry_run_option
 @harbor_options
 def init(
@@ -83,6 +90,7 @@ def init(
     from imgctl.output import print_json
     from imgctl.progress import size
     from registry.harbor import projects
+    from registry.harbor.proxy import set_up_proxy_cache
     from registry.harbor.setup import ProjectWish, set_up_project
     from registry.harbor.steps import State
 
@@ -90,16 +98,20 @@ def init(
     retention = _retention(given, policy)
     wish = ProjectWish(project, policy, public, retention, given["keep"] is not None)
     steps = []
+
+    def show(found: Iterable[Step]) -> None:
+        for step in found:
+            steps.append(step)
+            if output_format == "text":
+                echo_step(step, dry_run=dry_run)
+
     with open_harbor(harbor, registry) as api:
-        for step in set_up_project(api, wish, dry_run=dry_run, size=size):
-            steps.append(step)
-            if output_format == "text":
-                echo_step(step, dry_run=dry_run)
+        show(set_up_project(api, wish, dry_run=dry_run, size=size))
         there = projects.find(api, project)
-        for step in set_up_robots(api, there, _robots(api.host, given), dry_run):
-            steps.append(step)
-            if output_format == "text":
-                echo_step(step, dry_run=dry_run)
+        show(set_up_robots(api, there, _robots(api.host, given), dry_run))
+        if given["proxy_cache"]:
+            name = given["proxy_cache"]
+            show(set_up_proxy_cache(api, name, endpoint(given), dry_run=dry_run))
         version = str(api.version)
     if output_format == "json":
         value: dict[str, Any] = {"host": api.host, "version": version, "project": project}

@@ -14,11 +14,24 @@ import pytest
 
 from registry.credentials import Credentials
 from registry.errors import ImgctlError
-from registry.harbor import artifacts, gc, labels, projects, robots, rules, scan
+from registry.harbor import (
+    artifacts,
+    gc,
+    labels,
+    projects,
+    registries,
+    replication,
+    robots,
+    rules,
+    scan,
+)
 from registry.harbor.accounts import RobotWish, set_up_robot
 from registry.harbor.overview import overview
 from registry.harbor.probe import probe
 from registry.harbor.projects import ProjectPolicy
+from registry.harbor.proxy import set_up_proxy_cache
+from registry.harbor.registries import Endpoint
+from registry.harbor.replication import Replication, set_up_replication
 from registry.harbor.robots import PULL, PUSH
 from registry.harbor.rules import ImmutableRule, Retention
 from registry.harbor.scan import ScanGate
@@ -182,6 +195,19 @@ def set_projects_up(given: Wire, path: Path) -> None:
             assert list(set_up_project(other.api, wish))
 
 
+def bring_bases(given: Wire, path: Path) -> None:
+    """An endpoint, a proxy cache, a replication that is made, changed and run."""
+    nvcr = Endpoint("nvcr.io", "https://nvcr.io", username="$oauthtoken", password="key")
+    for _ in range(2):
+        assert len(list(set_up_proxy_cache(given.api, "cache", nvcr))) == 2
+    endpoint = registries.find(given.api, nvcr.url)
+    assert endpoint is not None
+    for tags in (("1",), ("1", "2")):
+        wish = Replication("bases", ("nvidia/a", "nvidia/b"), tags, PROJECT)
+        assert list(set_up_replication(given.api, endpoint, wish))
+    assert replication.run(given.api, "bases")
+
+
 def come_as_nobody(given: Wire, path: Path) -> None:
     """Without a login, and with a wrong password."""
     for credentials in (None, Credentials("admin", "wrong")):
@@ -190,7 +216,7 @@ def come_as_nobody(given: Wire, path: Path) -> None:
 
 
 SCENARIOS = [push_with_everything, push_refused, look_after_projects, look_after_artifacts,
-             look_after_robots, set_projects_up, come_as_nobody]  # fmt: skip
+             look_after_robots, set_projects_up, bring_bases, come_as_nobody]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["v2.9.5-0d4b8f6a", "v2.16.0-c50c7ddd"])

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from registry.client import RegistryClient, RegistryOptions
+from registry.credentials import Credentials
 from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
-from registry.sandbox.harbor.double import RunningHarbor, harbor_double
+from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_double
+from registry.sandbox.harbor.state import HarborState
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from registry.store import Store
@@ -186,3 +191,95 @@ def test_what_cannot_be_is_said_before_anything_is_asked(
     code, out, err = call("base", "sync", *arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+# --- by replication ---
+
+
+class Brings(dict[int, Any]):
+    """The double's executions: what one was started for is there at once."""
+
+    def __init__(self, state: HarborState, storage: MemoryRegistry) -> None:
+        super().__init__()
+        self._state, self._storage = state, storage
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        super().__setitem__(number, value)
+        image = self._state.projects["elsewhere"].repositories["image"]
+        brought = replace(image, name=f"nvcr/{PYTORCH}")
+        self._state.projects["nvcr"].repositories[PYTORCH] = brought
+        repositories = self._storage.repositories
+        repositories[brought.name] = repositories["elsewhere/image"]
+
+
+@pytest.fixture
+def replicating(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningHarbor]:
+    """A Harbor that brings l4t-pytorch when a replication is run."""
+    storage = MemoryRegistry()
+    with harbor_double(HarborDouble(storage), projects=("nvcr", "elsewhere")) as running:
+        credentials = Credentials(running.username, running.password)
+        with RegistryClient(RegistryOptions(credentials=lambda host: credentials)) as client:
+            place = client.repository(running.host, "elsewhere/image", push=True)
+            put_image(place, PYTORCH_TAG, COMMON)
+        running.double.state.executions = Brings(running.double.state, storage)
+        monkeypatch.setenv("IMGCTL_HARBOR", running.host)
+        monkeypatch.setenv("IMGCTL_USERNAME", running.username)
+        monkeypatch.setenv("IMGCTL_PASSWORD", running.password)
+        yield running
+
+
+REPLICATE = ("base", "sync", "mnist", "--l4t", "r35.2.1", "--replicate")
+
+
+def test_harbor_brings_them_itself_by_a_policy(call: Call, replicating: RunningHarbor) -> None:
+    code, out, err = call(*REPLICATE, "--dry-run")
+    assert (code, out) == (0, f"{replicating.host}/nvcr/{PYTORCH}:{PYTORCH_TAG}\n"), err
+    assert "would make    replication imgctl-bases-nvidia" in err
+    assert replicating.double.state.policies == {}
+    code, out, err = call(*REPLICATE)
+    assert (code, out.startswith(f"{replicating.host}/nvcr/{PYTORCH}:{PYTORCH_TAG}@")) == (0, True)
+    assert "brought by Harbor; for mnist" in err
+    assert err.endswith(f"--base-mirror {replicating.host}/nvcr\n")
+    (policy,) = replicating.double.state.policies.values()
+    assert policy["filters"][0]["value"] == PYTORCH
+    (registry,) = replicating.double.state.registries.values()
+    assert registry["url"] == "https://nvcr.io"
+    code, again, err = call(*REPLICATE)
+    assert (code, again) == (0, out)
+    assert "already there" in err
+    assert len(replicating.double.state.executions) == 1
+
+
+def test_what_harbor_did_not_bring_is_told(call: Call, harbor: RunningHarbor) -> None:
+    code, out, err = call(*REPLICATE)
+    assert (code, out) == (1, "")
+    assert "the replication is over, and" in err
+
+
+def test_the_key_goes_to_harbor_and_nowhere_else(
+    call: Call, replicating: RunningHarbor, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("nvapi-S3cret\n")
+    code, out, err = call(*REPLICATE, "--ngc-key-file", "key", "--format", "json")
+    assert code == 0, err
+    assert "nvapi" not in out + err
+    (registry,) = replicating.double.state.registries.values()
+    assert registry["credential"]["access_key"] == "$oauthtoken"
+    assert [step["state"] for step in json.loads(out)["steps"]] == ["made", "made"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--from", "127.0.0.1:9"), 2, "--from does not go with --replicate"),
+        (("--all-platforms",), 2, "--all-platforms does not go with --replicate"),
+        (("--upstream", "nvcr.io"), 2, "write https://nvcr.io"),
+        (("--upstream", "https://mirror.example"), 3, "is not on mirror.example"),
+    ],
+)
+def test_what_replication_cannot_do(
+    call: Call, harbor: RunningHarbor, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    result = call(*REPLICATE, *arguments)
+    assert result[:2] == (code, "")
+    assert says in result[2]

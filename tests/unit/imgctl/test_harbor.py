@@ -156,6 +156,16 @@ def test_who_has_no_login_is_told_how_to_get_one(
     assert (code, "which Harbor?" in err) == (2, True)
 
 
+def test_init_makes_a_proxy_cache_of_nvidias_registry_when_asked(
+    call: Call, harbor: RunningHarbor
+) -> None:
+    for state in ("made", "there"):
+        code, out, err = call("harbor", "init", "--proxy-cache", "cache")
+        assert code == 0, err
+        assert out.splitlines()[-1].startswith(f"{state:<8}  proxy cache cache")
+    assert harbor.double.state.projects["cache"].registry_id
+
+
 # --- status ---
 
 
