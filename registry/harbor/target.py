@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from registry.absent import absent
-from registry.errors import CorruptContent, NotFound, Refused, RegistryError, Unauthorized
+from registry.errors import CorruptContent, NotFound, Refused, Unauthorized
 from registry.harbor import artifacts, labels, projects, rules, scan
 from registry.harbor.api import HarborApi
 from registry.harbor.artifacts import Artifact
@@ -143,9 +143,7 @@ class HarborTarget:
 
     def _look_for_project(self) -> _Project:
         api, name = self._api, self._project
-        if api.system().read_only and not self._dry_run:
-            hint = "an administrator has switched it; try again later"
-            raise RegistryError(f"{api.host} is in read-only mode", "", hint)
+        api.system()
         if projects.exists(api, name):
             return _Project.THERE
         if not self._create_project:

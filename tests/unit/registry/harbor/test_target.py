@@ -224,11 +224,25 @@ def test_a_host_that_is_a_registry_but_no_harbor(tmp_path: Path) -> None:
             target.prepare(given.client.repository(host, f"{PROJECT}/mnist"))
 
 
-def test_a_harbor_in_read_only_mode(tmp_path: Path) -> None:
+def test_a_harbor_in_read_only_mode_takes_nothing_new(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
+        document = given.image()
+        given.push(document)
         given.double.state.read_only = True
+        assert given.push(document).unchanged
+        before = given.client.bytes_sent
         with pytest.raises(RegistryError, match="read-only mode"):
-            given.push(given.image())
+            given.push(given.image(b"new"), "1.1")
+        with pytest.raises(RegistryError, match="read-only mode"):
+            given.push(document, project="new", create_project=True)
+        assert given.client.bytes_sent - before < 1000
+
+
+def test_nobody_pushes_to_a_proxy_cache(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.add_project("cache", registry_id=1)
+        with pytest.raises(Refused, match="it is a proxy-cache project"):
+            given.push(given.image(), project="cache")
 
 
 # --- tags that must not move ---
