@@ -27,6 +27,7 @@ MEASUREMENTS = (
     Measurement("pin", pin.measure),
     Measurement("release", release.measure),
 )
+_ROOM = 10_000_000_000  # bytes: two images of 4 GB at a time, and a base
 NAMES = [item.name for item in MEASUREMENTS]
 
 
@@ -38,14 +39,16 @@ NAMES = [item.name for item in MEASUREMENTS]
               help="Where the document goes, its results beside it as .json.  "
                    "[default: docs/benchmarks.md; with --quick a temporary file]")  # fmt: skip
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
-              help="A folder with 30 GB of room.  [default: a temporary one]")  # fmt: skip
+              help="A folder with room for 10 GB.  "
+                   "[default: in memory if there is enough, else a temporary one]")  # fmt: skip
 def main(chosen: tuple[str, ...], quick: bool, document: Path | None, work: Path | None) -> None:
     """Measure imgctl side by side with its peers; exit 1 when a target is missed."""
     if document is None:
         scratch = Path(tempfile.gettempdir()) / "imgctl-benchmarks.md"
         document = scratch if quick else ROOT / "docs" / "benchmarks.md"
     results = document.with_suffix(".json")
-    described = machine.describe()
+    work = work or machine.roomy_folder(_ROOM)
+    described = machine.describe(work)
     _compile()
     missed = 0
     for item in MEASUREMENTS:
@@ -70,7 +73,7 @@ def _compile() -> None:
         compileall.compile_dir(ROOT / package, quiet=1)
 
 
-def _one(item: Measurement, described: dict[str, str], quick: bool, work: Path | None) -> Kept:
+def _one(item: Measurement, described: dict[str, str], quick: bool, work: Path) -> Kept:
     def say(text: str) -> None:
         click.echo(f"{item.name}: {text}", err=True)
 

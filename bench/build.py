@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.access_log import AccessLog, bytes_read
 from bench.bases import push_large
 from bench.daemon import forget
-from bench.measure import Run, interleave, run
+from bench.measure import Run, interleave, row, run
 from bench.result import Figure, Result, Row, Table, Target
 from bench.setting import Setting
 from tests.e2e.support.bases import PYTORCH
@@ -106,8 +106,8 @@ def _table(base: Base, runs: Mapping[str, list[Measured]]) -> Table:
 
 
 def _targets(bases: tuple[Base, ...], tables: tuple[Table, ...]) -> tuple[Target, ...]:
-    rows = {(row.name, base.prefix): row.figures
-            for base, table in zip(bases, tables, strict=True) for row in table.rows}  # fmt: skip
+    rows = {(item.name, base.prefix): item.figures
+            for base, table in zip(bases, tables, strict=True) for item in table.rows}  # fmt: skip
     large = bases[-1]
     targets = [
         Target(f"direct build on {large.title}", rows[DIRECT, large.prefix]["wall"].median, 0.4,
@@ -140,12 +140,9 @@ def _unevenness(values: list[float]) -> float:
 
 
 def _row(name: str, measured: list[Measured]) -> Row:
-    figures = {
-        "wall": Figure.of("s", (item.run.seconds for item in measured)),
-        "peak memory": Figure.of("B", (item.run.peak_rss for item in measured)),
-        "read of the base": Figure.of("B", (item.read for item in measured)),
-    }
-    return Row(name, figures)
+    read = Figure.of("B", (item.read for item in measured))
+    timed = row(name, [item.run for item in measured])
+    return Row(name, {**timed.figures, "read of the base": read})
 
 
 def _measured(

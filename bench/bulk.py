@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.bases import OCI, push_large
-from bench.measure import Run, interleave, run
-from bench.result import Figure, Result, Row, Table, Target
+from bench.measure import Run, interleave, row, run
+from bench.result import Result, Table, Target
 from bench.setting import Setting
 from tests.e2e.support.bases import PYTORCH
 from tests.e2e.support.registries import docker_registry
@@ -39,8 +39,8 @@ def measure(setting: Setting) -> Result:
     }  # fmt: skip
     candidates = {tool: _into_empty(setting, command) for tool, command in commands.items()}
     runs = interleave(candidates, 2 if setting.quick else 5)
-    rows = tuple(_row(tool, runs[tool]) for tool in commands)
-    walls = {row.name: row.figures["wall"].median for row in rows}
+    rows = tuple(row(tool, runs[tool]) for tool in commands)
+    walls = {item.name: item.figures["wall"].median for item in rows}
     memory = rows[0].figures["peak memory"].high
     fastest = min(wall for tool, wall in walls.items() if tool != IMGCTL)
     targets = (
@@ -77,11 +77,3 @@ def _into_empty(setting: Setting, command: Sequence[str]) -> Callable[[int], Run
             return done
 
     return once
-
-
-def _row(name: str, runs: list[Run]) -> Row:
-    figures = {
-        "wall": Figure.of("s", (item.seconds for item in runs)),
-        "peak memory": Figure.of("B", (item.peak_rss for item in runs)),
-    }
-    return Row(name, figures)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 # Subject -> the command whose first line of output names the version.
@@ -19,17 +22,34 @@ _VERSIONS = {
 }
 
 
-def describe() -> dict[str, str]:
-    """Subject -> words: processor, memory, system, and the version of each tool."""
+def describe(work: Path) -> dict[str, str]:
+    """Subject -> words: processor, memory, system, and the version of each tool.
+
+    work: the folder that registries and layouts are in.
+    """
     words = {
         "processor": f"{os.cpu_count()} × {_processor()}",
         "memory": f"{_memory() / 1e9:.0f} GB",
+        "registries and layouts": "in memory (tmpfs)" if _in_memory(work) else "on disk",
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": platform.python_version(),
     }
     for subject, command in _VERSIONS.items():
         words[subject] = _first_line(command)
     return words
+
+
+def roomy_folder(room: int) -> Path:
+    """A folder in memory if `room` bytes leave half of it free, else the temporary folder.
+
+    What is written to a disk goes on being written after a run has ended, into the next one's time.
+    """
+    shared = Path("/dev/shm")
+    if shared.is_dir() and _in_memory(shared):
+        free = min(shutil.disk_usage(shared).free, _available_memory())
+        if free >= 2 * room:
+            return shared
+    return Path(tempfile.gettempdir())
 
 
 def commit(folder: Path) -> str:
@@ -56,6 +76,21 @@ def _processor() -> str:
         if name.strip() == "model name":
             return value.strip()
     return platform.machine()
+
+
+def _in_memory(folder: Path) -> bool:
+    """Whether a folder is on a tmpfs: the longest mount point above it tells."""
+    place, kind = "", ""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        mount, found = line.split()[1:3]
+        if folder.resolve().is_relative_to(mount) and len(mount) >= len(place):
+            place, kind = mount, found
+    return kind == "tmpfs"
+
+
+def _available_memory() -> int:
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _memory() -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bench.result import Figure, Row
+
 T = TypeVar("T")
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -19,9 +21,10 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: seconds of wall time, peak_rss in bytes, and what it printed."""
+    """One run of a command: seconds on the wall and of processor, peak_rss in bytes, its output."""
 
     seconds: float
+    processor: float
     peak_rss: int
     output: str = ""
 
@@ -53,13 +56,23 @@ def run(
             shown = " ".join(command)
             raise RuntimeError(f"exit {done.returncode}: {shown}\n{done.stdout[-2000:]}")
         measured = json.loads(Path(result.name).read_text())
-    return Run(measured["seconds"], measured["peak_rss"], done.stdout)
+    return Run(**measured, output=done.stdout)
 
 
 def _environment() -> dict[str, str]:
     """This process's environment, as users have theirs: with Python's compiled files in use."""
     unusual = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if name not in unusual}
+
+
+def row(name: str, runs: Sequence[Run]) -> Row:
+    """A table's row with what was measured of each run."""
+    figures = {
+        "wall": Figure.of("s", (item.seconds for item in runs)),
+        "processor": Figure.of("s", (item.processor for item in runs)),
+        "peak memory": Figure.of("B", (item.peak_rss for item in runs)),
+    }
+    return Row(name, figures)
 
 
 def interleave(

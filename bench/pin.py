@@ -11,8 +11,8 @@ import httpx
 
 from bench.access_log import AccessLog
 from bench.bases import DOCKER, Layer, config_of, digest, manifest_of
-from bench.measure import Run, interleave, run
-from bench.result import Figure, Result, Row, Table, Target
+from bench.measure import Run, interleave, row, run
+from bench.result import Result, Table, Target
 from bench.setting import Setting
 from tests.e2e.support.registries import docker_registry
 
@@ -57,7 +57,7 @@ def measure(setting: Setting) -> Result:
         log.take()
         runs = interleave(_candidates(setting), 2 if setting.quick else 5)
         requests = len(_pinned_alone(setting, log))
-    rows = tuple(_row(name, runs[name]) for name in runs)
+    rows = tuple(row(name, runs[name]) for name in runs)
     targets = (
         Target("1,000 documents with 300 images pinned", rows[0].figures["wall"].median, 3, "s"),
         Target("requests for them", requests, len(images), ""),
@@ -135,11 +135,3 @@ def _write_documents(folder: Path, images: list[str]) -> None:
         numbers = range(file * per_file, (file + 1) * per_file)
         texts = [_DEPLOYMENT.format(number=n, image=images[n % len(images)]) for n in numbers]
         (folder / f"jobs-{file}.yaml").write_text("".join(texts))
-
-
-def _row(name: str, runs: list[Run]) -> Row:
-    figures = {
-        "wall": Figure.of("s", (item.seconds for item in runs)),
-        "peak memory": Figure.of("B", (item.peak_rss for item in runs)),
-    }
-    return Row(name, figures)

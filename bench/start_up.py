@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from bench.measure import Run, interleave, run
-from bench.result import Figure, Result, Row, Table, Target
+from bench.measure import interleave, row, run
+from bench.result import Result, Table, Target
 from bench.setting import Setting
 from tests.e2e.support import bases
 from tests.e2e.support.registries import docker_registry
@@ -45,16 +45,8 @@ def measure(setting: Setting) -> Result:
             for name, command in commands.items()
         }
         runs = interleave(candidates, 5 if setting.quick else 21)
-    rows = tuple(_row(name, runs[name]) for name in commands)
-    seconds = {row.name: row.figures["wall"].median for row in rows}
+    rows = tuple(row(name, runs[name]) for name in commands)
+    seconds = {item.name: item.figures["wall"].median for item in rows}
     limits = {"imgctl --version": 0.1, RENDER: 0.25, MANIFESTS: 0.25, UP_TO_DATE: 0.5}
     targets = tuple(Target(name, seconds[name], limit, "s") for name, limit in limits.items())
     return Result("start-up", "Start-up", ABOUT, (Table("One command", rows),), targets)
-
-
-def _row(name: str, runs: list[Run]) -> Row:
-    figures = {
-        "wall": Figure.of("s", (item.seconds for item in runs)),
-        "peak memory": Figure.of("B", (item.peak_rss for item in runs)),
-    }
-    return Row(name, figures)

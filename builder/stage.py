@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from builder.instructions import Instruction, expand, final_stage, pairs, words
@@ -175,13 +176,14 @@ def copied(copy: Copy, context: Sequence[str]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     several = len(copy.sources) > 1
     for pattern in copy.sources:
-        matches = _matching(pattern.strip("/").removeprefix("./"), context)
+        matches = _matching(normpath(pattern.strip("/") or "."), context)
         if not matches:
             raise BadInput(f"COPY {pattern}: the build context has no such file")
         several = several or len(matches) > 1
         for source, files in matches.items():
             if several and not copy.target.endswith("/"):
-                raise BadInput(f"COPY to {copy.target}: several sources need a target ending in /")
+                what = f"COPY to {copy.target}: several sources need a target ending in /"
+                raise BadInput(what, "it is a folder then", f"write {copy.target}/")
             if files == [source]:
                 name = PurePosixPath(source).name if copy.target.endswith("/") else ""
                 found.append((source, _joined(copy.target, name)))
@@ -202,10 +204,12 @@ def copy_of(item: Instruction, variables: Mapping[str, str], workdir: str) -> Co
     target = paths[-1]
     if not target.startswith("/"):
         target = f"{workdir.rstrip('/')}/{target.removeprefix('./')}"
-    if target.endswith(("/.", "/")):
-        target = target.rstrip("/.") + "/"
+    folder = target.endswith(("/", "/."))
     if ".." in target.split("/"):
         raise BadInput(f"line {item.line}: COPY to {paths[-1]} leaves its folder")
+    target = normpath(f"/{target.strip('/')}")
+    if folder and target != "/":
+        target += "/"
     owner = _OWNER.fullmatch(expand(item.flags.get("chown", "0:0"), variables))
     if owner is None:
         raise BadInput(f"line {item.line}: --chown must be numeric, UID:GID")
@@ -378,7 +382,8 @@ def _matching(pattern: str, context: Sequence[str]) -> dict[str, list[str]]:
         return {"": list(context)} if context else {}
     depth = pattern.count("/") + 1
     found: dict[str, list[str]] = {}
-    glob = pattern.replace("[^", "[!").split("/")
+    # BuildKit's patterns negate by ^, and ! is a character; in Python's it is the other way round.
+    glob = re.sub(r"\[!([^\]]+)\]", r"[\1!]", pattern).replace("[^", "[!").split("/")
     for path in context:
         parts = path.split("/")
         head = parts[:depth]

@@ -217,3 +217,30 @@ def test_what_is_emptied_is_gone_unless_the_base_had_it_empty(line: str) -> None
 def test_what_buildkit_would_refuse_is_bad_input(line: str) -> None:
     with pytest.raises(BadInput):
         built(line)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [("[ab].txt", "a b"), ("[^a].txt", "! b"), ("[!a].txt", "! a"), ("?.txt", "! a b")],
+)
+def test_patterns_are_buildkits(pattern: str, found: str) -> None:
+    files = ["!.txt", "a.txt", "b.txt", "cc.txt"]
+    copy = Copy((pattern,), "/t/", 0, 0)
+    assert [source[0] for source, _ in copied(copy, files)] == found.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("COPY --link dir//x /t//u", [("dir/x", "/t/u")]),
+        ("COPY --link ./dir/. /t/./u/", [("dir/x", "/t/u/x")]),
+        ("COPY --link /dir/x /", [("dir/x", "/x")]),
+        ("COPY --link dir/x .", [("dir/x", "/work/x")]),
+        ("COPY --link dir/x ./", [("dir/x", "/work/x")]),
+        ("COPY --link . /t", [("dir/x", "/t/dir/x")]),
+    ],
+)
+def test_paths_are_taken_as_they_are_meant(line: str, found: list[tuple[str, str]]) -> None:
+    copy = built(line).steps[0][1]
+    assert copy is not None
+    assert copied(copy, ["dir/x"]) == found

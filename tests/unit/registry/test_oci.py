@@ -178,11 +178,12 @@ near_documents = st.fixed_dictionaries(
 def test_any_bytes_are_a_whole_document_or_corrupt(data: bytes, served_as: str) -> None:
     try:
         document = Document.parse(data, served_as)
+        blobs = document.blobs()
     except CorruptContent:
         return
     # What was accepted can be used to the full: no view of it fails later.
     assert document.raw == data
-    for descriptor in (*document.manifests, *document.layers, *document.blobs()):
+    for descriptor in (*document.manifests, *document.layers, *blobs):
         _ = descriptor.platform, descriptor.annotations, descriptor.is_foreign
         assert Descriptor.from_json(descriptor.to_json()) == descriptor
     _ = document.subject, document.annotations, document.descriptor

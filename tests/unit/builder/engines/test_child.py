@@ -57,8 +57,8 @@ def test_an_interruption_ends_the_child_and_its_children() -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_child(shell("echo $$; sh -c 'echo $$; exec sleep 60' & wait"), ENVIRONMENT, interrupted)
-    assert time.monotonic() - began < 3
-    deadline = time.monotonic() + 3
+    assert time.monotonic() - began < 30
+    deadline = time.monotonic() + 30
     while any(running(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(running(pid) for pid in pids)
@@ -73,7 +73,7 @@ def test_a_second_interruption_does_not_wait_for_a_child_that_ignores_the_first(
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_child(shell("trap '' INT; echo ready; sleep 60"), ENVIRONMENT, interrupted)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert running(pid)
         parent.kill()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not running(pid)
