@@ -1,8 +1,15 @@
-"""Options of the tests."""
+"""Options of the tests, and how properties are tried."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine, however slow it is: what CI says of a commit stays true.
+# `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("search", deadline=None, derandomize=False)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -56,7 +56,7 @@ options = st.lists(
 
 
 @settings(
-    max_examples=8000,
+    max_examples=300,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
