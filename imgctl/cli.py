@@ -14,15 +14,25 @@ import click
 from imgctl import __version__
 from imgctl.settings import (
     SettingsFile,
+    check_keys,
     check_section,
     defaults_for,
     environment_name,
     flag_name,
     load_settings,
+    option_names,
     settings_path,
 )
 
 PACKAGE = "imgctl.commands"
+# What `imgctl --help` shows together, in the order of an image's life.
+STAGES = {
+    "Build": "demo doctor l4t images render lint build",
+    "Registry": "login logout push copy base harbor",
+    "Edge": "manifests deploy pin prepull device-plugin node run",
+    "Release": "init release sign attest verify promote rollback rebase",
+    "Look back": "history diff outdated report",
+}
 
 
 def command_modules() -> dict[str, str]:
@@ -51,8 +61,18 @@ class LazyGroup(click.Group):
         settings = _settings()
         if settings is not None:
             check_section(settings, cmd_name, command)
+            _check_top(settings, command)
             ctx.default_map = {cmd_name: _default_map(settings, command, (cmd_name,))}
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Every command's first sentence, uncut, by stage."""
+        for stage, names in STAGES.items():
+            commands = ((name, self.get_command(ctx, name)) for name in names.split())
+            with formatter.section(stage):
+                formatter.write_dl(
+                    [(name, it.get_short_help_str(limit=1000)) for name, it in commands if it]
+                )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -72,6 +92,17 @@ class LazyGroup(click.Group):
 def _settings() -> SettingsFile | None:
     path = settings_path()
     return load_settings(path) if path else None
+
+
+def _check_top(settings: SettingsFile, command: click.Command) -> None:
+    """Refuse a key that no command knows. The others are loaded only for keys not its own."""
+    modules = command_modules()
+    known = {name.replace("-", "_") for name in modules} | set(option_names(command))
+    if all(key in known for key in settings.top_keys()):
+        return
+    for module in modules.values():
+        known |= set(option_names(import_module(module).command))
+    check_keys(settings, known)
 
 
 def _bind_environment(command: click.Command) -> None:

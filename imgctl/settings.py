@@ -22,6 +22,8 @@ import click
 from registry.errors import BadInput
 
 FILE_NAME = "imgctl.yaml"
+# Sections that are no command's: how tags are made, what is trusted, how a project is set up.
+FREE_SECTIONS = frozenset({"tags", "policy", "harbor_project"})
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class SettingsFile:
 
     path: Path
     values: Mapping[str, Any]
+
+    def top_keys(self) -> list[str]:
+        """Keys on top that an option or a command must stand behind."""
+        return [key for key in self.values if key not in FREE_SECTIONS]
 
     def section(self, name: str) -> dict[str, Any]:
         """A free-form section, empty when absent; BadInput when it is not a mapping."""
@@ -124,6 +130,17 @@ def check_section(settings: SettingsFile, name: str, command: click.Command) -> 
             near = get_close_matches(bare, known, n=1)
             hint = f"did you mean {near[0].replace('_', '-')!r}?" if near else ""
             raise BadInput(f"`imgctl {name}` has no option {key!r}", f"{settings.path}", hint)
+
+
+def check_keys(settings: SettingsFile, known: set[str]) -> None:
+    """Refuse a key on top that is neither an option of any command, nor a command, nor known."""
+    for key in settings.top_keys():
+        if key not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(key, known | FREE_SECTIONS, n=1)
+            hint = f"did you mean {near[0].replace('_', '-')!r}?" if near else ""
+            raise BadInput(f"imgctl knows no setting {key!r}", f"{settings.path}", hint)
 
 
 def environment_name(option: click.Option) -> str:
