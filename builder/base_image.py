@@ -55,7 +55,7 @@ class RemoteBase:
             raise Refused(
                 f"{self.source} is for {config.platform}, not {self.platform}",
                 "its config says so",
-                "give the registry of the Jetson image, or build with --platform",
+                f"name the registry that has the Jetson's, or build with --platform {config.platform}",
             )
         return config
 

@@ -64,19 +64,20 @@ def resolve(
     framework: str | None = None,
     *,
     variant: str | None = None,
+    among: Sequence[str] = (),
 ) -> BaseImage:
     """The base image of a family for a release.
 
     framework: what the image must offer; a family that holds another framework is refused.
     variant: which of several tags: the tag itself, its version (`1.12`, `24.12`) or flavor
-    (`devel`); the newest run-time one otherwise.
+    (`devel`); the newest run-time one otherwise. among: the only families a refusal may offer.
     Raises BadInput for an unknown family, Refused (with the nearest choices) when nothing fits.
     """
     kind = matrix.family(family)
     found = _find(matrix, release, kind, framework, variant)
     if found is not None:
         return found
-    raise _refusal(matrix, release, kind, framework, variant)
+    raise _refusal(matrix, release, kind, framework, variant, among)
 
 
 def choose_base(
@@ -102,7 +103,7 @@ def choose_base(
         partial = partial or found
     if partial is not None:
         return partial
-    raise _refusal(matrix, release, matrix.family(families[0]), framework, variant)
+    raise _refusal(matrix, release, matrix.family(families[0]), framework, variant, families)
 
 
 def variants(matrix: Matrix, release: L4TRelease, family: str) -> tuple[str, ...]:
@@ -265,6 +266,7 @@ def _refusal(
     family: Family,
     framework: str | None,
     variant: str | None,
+    among: Sequence[str],
 ) -> Refused:
     if framework and family.provides and framework not in family.provides:
         held = " and ".join(family.provides)
@@ -276,7 +278,7 @@ def _refusal(
     else:
         what = f"there is no {family.name} image for {release.name}"
         why = _extent(matrix, release, family)
-    return Refused(what, why, _choices(matrix, release, family, framework))
+    return Refused(what, why, _choices(matrix, release, family, framework, among))
 
 
 def _extent(matrix: Matrix, release: L4TRelease, family: Family) -> str:
@@ -289,22 +291,26 @@ def _extent(matrix: Matrix, release: L4TRelease, family: Family) -> str:
     return f"its images are for {first.name} to {last.name}, with gaps, and this is one"
 
 
-def _choices(matrix: Matrix, release: L4TRelease, family: Family, framework: str | None) -> str:
+def _choices(
+    matrix: Matrix,
+    release: L4TRelease,
+    family: Family,
+    framework: str | None,
+    among: Sequence[str],
+) -> str:
     order = [matrix.family(name) for name in family.then]
     # Those that hold the same frameworks first, then the ones a framework can be installed on.
     others = [item for item in matrix.families if item not in order and item != family]
     order += sorted(others, key=lambda item: not set(item.provides) & set(family.provides))
+    order = [item for item in order if not among or item.name in among]
     found = [_find(matrix, release, item, framework, None) for item in order]
     names = [f"--base {base.family} ({base.reference})" for base in found if base is not None][:3]
     if names:
         return f"nearest for {release.name}: {', '.join(names)}"
-    for other in sorted(matrix.releases, key=lambda item: _distance(item, release)):
+    place = matrix.releases.index(release)
+    nearest_first = sorted(enumerate(matrix.releases), key=lambda pair: abs(pair[0] - place))
+    for _, other in nearest_first:
         base = _find(matrix, other, family, None, None)
         if base is not None:
             return f"nearest of {family.name}: {base.reference}, which serves {other.name} hosts"
     return ""
-
-
-def _distance(one: L4TRelease, other: L4TRelease) -> tuple[int, ...]:
-    """How far apart two releases are: by major, then by line, then by patch."""
-    return tuple(abs(a - b) for a, b in zip(one.number, other.number, strict=True))

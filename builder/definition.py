@@ -87,7 +87,7 @@ def find(name: str, roots: Sequence[Path]) -> ImageDefinition:
     folders = folders_of(roots)
     for folder in folders:
         if folder.name == name:
-            return load(folder)
+            return _load_named(folder)
     from difflib import get_close_matches
 
     known = sorted({folder.name for folder in folders})
@@ -101,7 +101,19 @@ def catalogue(roots: Sequence[Path]) -> tuple[ImageDefinition, ...]:
     chosen: dict[str, Path] = {}
     for folder in folders_of(roots):
         chosen.setdefault(folder.name, folder)
-    return tuple(load(chosen[name]) for name in sorted(chosen))
+    return tuple(_load_named(chosen[name]) for name in sorted(chosen))
+
+
+def _load_named(folder: Path) -> ImageDefinition:
+    """The definition of a catalogue's folder, which an image is found by: both have one name."""
+    definition = load(folder)
+    if definition.name != folder.name:
+        raise BadInput(
+            f"`name` in {folder / FILE_NAME} is {definition.name!r}, its folder is {folder.name!r}",
+            "in a catalogue an image is found by its folder",
+            "give both the same name",
+        )
+    return definition
 
 
 def folders_of(roots: Sequence[Path]) -> list[Path]:

@@ -37,6 +37,10 @@ _PIP = re.compile(
     re.ASCII,
 )
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+# What NVIDIA builds for its devices' GPUs: an index gives a build for CPUs under the same name.
+_GPU_BUILDS = {"torch": "pytorch", "torchvision": "pytorch", "tensorflow": "tensorflow"}
+# They depend on nvidia-l4t-core, which installs on a Jetson only.
+_BOARD = re.compile(r"nvidia-(l4t-|jetpack)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -136,8 +140,8 @@ def check(value: Mapping[str, Any], directory: Path, path: Path) -> ImageDefinit
         framework=_framework(fields),
         bases=_bases(fields),
         files=check_files(fields.raw("files"), directory, str(path)),
-        pip=_packages(fields, "pip", _PIP, "NAME or NAME==VERSION"),
-        apt=_packages(fields, "apt", _APT, "NAME or NAME=VERSION"),
+        pip=_pip(fields),
+        apt=_apt(fields),
         env=_env(fields),
         command=fields.texts("command"),
         workload=_workload(fields.fields("workload")),
@@ -191,6 +195,26 @@ def _packages(fields: Fields, key: str, pattern: re.Pattern[str], form: str) -> 
         if not pattern.fullmatch(item):
             raise fields.wrong(key, f"holds {item!r:.60}, which is no package", f"write {form}")
     return tuple(sorted(set(packages)))
+
+
+def _pip(fields: Fields) -> tuple[str, ...]:
+    packages = _packages(fields, "pip", _PIP, "NAME, NAME==VERSION or NAME>=VERSION")
+    for item in packages:
+        name = re.split(r"[^A-Za-z0-9._-]", item)[0].lower()
+        framework = _GPU_BUILDS.get(name)
+        if framework not in (None, _framework(fields)):
+            hint = f"write `framework: {framework}`, which brings the one for the GPU"
+            raise fields.wrong("pip", f"holds {item!r:.60}, which an index has for CPUs only", hint)
+    return packages
+
+
+def _apt(fields: Fields) -> tuple[str, ...]:
+    packages = _packages(fields, "apt", _APT, "NAME or NAME=VERSION")
+    for item in packages:
+        if _BOARD.match(item):
+            hint = "the CUDA packages by name: cuda-*, libcudnn*, libnvinfer*"
+            raise fields.wrong("apt", f"holds {item!r:.60}, which installs on a Jetson only", hint)
+    return packages
 
 
 def _env(fields: Fields) -> tuple[tuple[str, str], ...]:

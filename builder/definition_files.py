@@ -1,8 +1,7 @@
 """The `files` of a definition: what goes where, and what must not.
 
-COPY always links, and a linked layer lays its folders over the base's: a target below a path that
-is a symlink in the base would put a folder in the symlink's place. Such targets are refused with
-the real path named.
+COPY always links, so a target below a symlink of the base (symlinks.py) is refused, with the real
+path named.
 """
 
 from __future__ import annotations
@@ -12,25 +11,16 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from builder import symlinks
 from builder.definition import FILE_NAME, FileEntry
 from registry.errors import BadInput
 
 KEYS = ("source", "target", "mode", "owner")
-# Symlinks in every Ubuntu base since 20.04, where /usr is merged; the first two since 18.04.
-SYMLINKS = {
-    "/var/run": "/run",
-    "/var/lock": "/run/lock",
-    "/bin": "/usr/bin",
-    "/sbin": "/usr/sbin",
-    "/lib": "/usr/lib",
-    "/lib32": "/usr/lib32",
-    "/lib64": "/usr/lib64",
-    "/libx32": "/usr/libx32",
-}
 KERNEL = ("/proc", "/sys", "/dev")
 STICKY = ("/tmp", "/var/tmp")  # noqa: S108 - refused as targets
 EXPANDED = frozenset("$*?[]\\<>\"'`{}")
 MOST_ID = 2**32 - 2
+_LINKS = symlinks.ALWAYS | symlinks.MERGED | symlinks.CUDA
 
 _MODE = re.compile(r"0?[0-7]{3,4}")
 _OWNER = re.compile(r"(\d{1,10})(?::(\d{1,10}))?", re.ASCII)
@@ -81,7 +71,7 @@ def _tree(
         raise BadInput(f"{where}: source '.' is the whole definition", "", "name a folder in it")
     found = []
     for path in sorted(folder.rglob("*")):
-        real = path.resolve()
+        real = _real(path, path.relative_to(root).as_posix(), where)
         if not real.is_relative_to(root):
             raise BadInput(f"{where}: {path} is a symlink that leaves the folder", str(real))
         if path.is_symlink() and real.is_dir():
@@ -110,12 +100,7 @@ def _source(text: str, directory: Path, where: str) -> Path:
         )
     _plain(text, where)
     path = directory.resolve() / text
-    try:
-        real = path.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadInput(f"{where}: source {text!r:.80} does not exist", str(path)) from error
-    except (OSError, RuntimeError) as error:
-        raise BadInput(f"{where}: source {text!r:.80} cannot be read", str(error)[:120]) from error
+    real = _real(path, text, where)
     if not real.is_relative_to(directory.resolve()):
         raise BadInput(
             f"{where}: source {text!r:.80} is a symlink that leaves the folder", str(real)
@@ -126,6 +111,17 @@ def _source(text: str, directory: Path, where: str) -> Path:
     else:
         _check_regular(path, where)
     return Path(path)
+
+
+def _real(path: Path, named: str, where: str) -> Path:
+    """What a path leads to; raises BadInput when a symlink leads nowhere or in a circle."""
+    try:
+        return path.resolve(strict=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        behind = f"it is a symlink to {path.readlink()}" if path.is_symlink() else str(path)
+        raise BadInput(f"{where}: source {named!r:.80} does not exist", behind) from error
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{where}: source {named!r:.80} cannot be read", str(error)[:120]) from error
 
 
 def _check_regular(path: Path, where: str) -> None:
@@ -147,13 +143,19 @@ def _target(text: str, where: str) -> str:
             "it ends with '/' or holds '//'",
             "name the file: /home/script.py",
         )
-    for link, real in SYMLINKS.items():
-        if text == link or text.startswith(f"{link}/"):
-            raise BadInput(
-                f"{where}: target {text!r:.80} lies under {link}, a symlink in the base",
-                "a linked COPY would replace the symlink by a folder and break the image",
-                f"write {real}{text[len(link) :]}",
-            )
+    if found := symlinks.behind(text, _LINKS):
+        link, real = found
+        raise BadInput(
+            f"{where}: target {text!r:.80} lies under {link}, a symlink in the base",
+            "a linked COPY would replace the symlink by a folder and break the image",
+            f"write {real}",
+        )
+    if any(part.startswith(".wh.") for part in parts):
+        raise BadInput(
+            f"{where}: target {text!r:.80} has a name that begins with '.wh.'",
+            "in a layer that stands for a deletion in the base",
+            "rename the file",
+        )
     for folder in KERNEL:
         if text == folder or text.startswith(f"{folder}/"):
             raise BadInput(f"{where}: target {text!r:.80} lies in {folder}, which the kernel fills")
@@ -182,15 +184,12 @@ def _plain(path: str, where: str) -> None:
 def _mode(value: Any, where: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BadInput(f"{where}: mode must be octal text", "", 'write mode: "0644"')
-    # YAML 1.1 reads 0644 as octal already, and 644 as a decimal number nobody means.
-    text = value if isinstance(value, str) else f"{value:o}" if value < 0o1000 else str(value)
-    if isinstance(value, int) and re.fullmatch(r"[0-7]{3}", str(value)):
-        text = str(value)
-    if not _MODE.fullmatch(text):
-        raise BadInput(f"{where}: mode {value!r:.40} is not octal", "", 'write mode: "0644"')
-    return int(text, 8)
+    # YAML makes a number of 0644, which is then 420 and could be meant as either.
+    if not isinstance(value, str) or not _MODE.fullmatch(value):
+        raise BadInput(
+            f"{where}: mode {value!r:.40} is not octal text", "", 'write it in quotes: "0644"'
+        )
+    return int(value, 8)
 
 
 def _bits(path: Path, mode: int | None) -> int:
@@ -201,13 +200,13 @@ def _bits(path: Path, mode: int | None) -> int:
 
 
 def _owner(value: Any, where: str) -> tuple[int, int]:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    found = _OWNER.fullmatch(text) if isinstance(text, str) else None
+    # YAML makes one number of 33:33, by sixties.
+    found = _OWNER.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise BadInput(
-            f"{where}: owner {value!r:.40} is not numeric",
+            f"{where}: owner {value!r:.40} is not UID:GID as text",
             "names differ between bases",
-            'write owner: "1000:1000"',
+            'write numbers in quotes: "1000:1000"',
         )
     uid = int(found[1])
     gid = int(found[2]) if found[2] is not None else uid

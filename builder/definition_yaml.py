@@ -37,20 +37,25 @@ def parse_mapping(data: bytes, name: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadInput(f"{name} is not UTF-8 text", str(error)) from error
     except yaml.YAMLError as error:
-        raise BadInput(f"{name} is not valid YAML", " ".join(str(error).split())[:200]) from error
+        raise BadInput(f"{name} is not valid YAML", _reason(error)) from error
     except (ValueError, RecursionError, OverflowError, TypeError) as error:
         # PyYAML lets a few of Python's own errors through: 2024-13-99, deep nesting, odd keys.
         raise BadInput(
             f"{name} is not valid YAML", f"{type(error).__name__}: {error}"[:200]
         ) from error
     if not isinstance(value, dict):
-        raise BadInput(f"{name} must hold `key: value` lines", f"it holds a {_kind(value)}")
+        raise BadInput(f"{name} must hold `key: value` lines", f"it holds {_kind(value)}")
     return value
 
 
+def _reason(error: Exception) -> str:
+    """What PyYAML says, on one line, without its name for a text that is not a file."""
+    return " ".join(str(error).replace(' in "<unicode string>",', " at").split())[:200]
+
+
 def _kind(value: Any) -> str:
-    return {"NoneType": "nothing", "list": "list", "str": "text"}.get(
-        type(value).__name__, type(value).__name__
+    return {"NoneType": "nothing", "list": "a list", "str": "text"}.get(
+        type(value).__name__, f"a {type(value).__name__}"
     )
 
 

@@ -41,7 +41,9 @@ def resolve_base(matrix: Matrix, request: Request, target: L4TRelease | None) ->
                 f"its definition allows {', '.join(definition.bases)}",
                 f"add it to `bases` in {definition.directory}/image.yaml",
             )
-        base = bases.resolve(matrix, release, request.family, definition.framework)
+        base = bases.resolve(
+            matrix, release, request.family, definition.framework, among=definition.bases
+        )
     refusal = bases.check_host(matrix, base, target or release)
     if refusal is not None:
         raise refusal

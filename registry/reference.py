@@ -61,6 +61,10 @@ def check_host(text: str) -> str:
         bare = text.split("://", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
         # The text is not repeated: a URL may hold a password.
         raise BadInput(f"the registry host {bare!r} is given as a URL", "", f"write {bare!r}")
+    if "@" in text:
+        # The text is not repeated: what stands before the @ may be a password.
+        hint = "write HOST or HOST:PORT; `imgctl login` keeps user name and password"
+        raise BadInput("a registry host holds no '@'", "", hint)
     if not _HOST.fullmatch(text):
         raise BadInput(f"{text!r} is not a registry host", "", "write HOST or HOST:PORT")
     port = re.search(r":([0-9]+)$", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from builder import symlinks
 from builder.instructions import Instruction, words
 from builder.lint.document import Document, Stage, Step
 from builder.lint.finding import Hit
@@ -12,12 +13,6 @@ from builder.stage import obstacle
 from registry.errors import BadInput
 
 _SYNTAX = re.compile(r"#\s*syntax\s*=", re.IGNORECASE)
-# Folders that are symlinks in every Ubuntu image, with what they point to.
-_ALWAYS = {"/var/run": "/run", "/var/lock": "/run/lock"}
-# Since 20.04 (L4T r34) these are, too.
-_MERGED = {"/bin": "/usr/bin", "/sbin": "/usr/sbin", "/lib": "/usr/lib", "/lib64": "/usr/lib64"}
-# Where CUDA is in the image its own folder carries the version.
-_CUDA = {"/usr/local/cuda": "/usr/local/cuda-X.Y"}
 
 
 def check_layers(document: Document) -> Iterator[Hit]:
@@ -49,18 +44,17 @@ def _copy(step: Step, stage: Stage) -> Iterator[Hit]:
 
 
 def _symlinks(step: Step, stage: Stage) -> Iterator[Hit]:
-    known = dict(_ALWAYS)
+    known = dict(symlinks.ALWAYS)
     if stage.major != 32:
-        known |= _MERGED
+        known |= symlinks.MERGED
     if stage.base is not None and stage.base.cuda == "image":
-        known |= _CUDA
+        known |= symlinks.CUDA
     paths = _paths(step.instruction, step)
     target = paths[-1] if len(paths) > 1 else ""
-    for link, real in known.items():
-        if target.rstrip("/") == link or target.startswith(f"{link}/"):
-            detail = f"{target} is under {link}, a symlink to {real}"
-            fix = f"copy to {target.replace(link, real, 1)}"
-            yield Hit("link-over-symlink", step, step.line_of(target), detail, fix=fix)
+    if found := symlinks.behind(target, known):
+        link, real = found
+        detail = f"{target} is under {link}, a symlink to {known[link]}"
+        yield Hit("link-over-symlink", step, step.line_of(target), detail, fix=f"copy to {real}")
 
 
 def _paths(item: Instruction, step: Step) -> list[str]:

@@ -38,12 +38,12 @@ def command(release: str | None, detect: bool, root: str, output_format: str) ->
     """
     from builder.matrix import Matrix
 
-    if release and detect:
+    if release is not None and detect:
         raise BadInput("give either a release or --detect")
     matrix = Matrix.load()
     if detect:
         _show_device(matrix, root, output_format)
-    elif release:
+    elif release is not None:
         if chosen := matrix.chosen(release):
             click.echo(chosen, err=True)
         _show_release(matrix, matrix.release(release), output_format)

@@ -188,6 +188,13 @@ def test_a_base_for_some_modules_is_taken_when_there_is_no_other() -> None:
     assert (base.family, base.modules) == ("pytorch-sbsa", ("agx-thor",))
 
 
+def test_a_refusal_offers_only_what_the_definition_can_be_built_on() -> None:
+    with pytest.raises(Refused) as caught:
+        bases.choose_base(MATRIX, MATRIX.release("r38.2.0"), ["l4t-base", "l4t-ml"], "tensorflow")
+    assert "ubuntu" not in caught.value.hint
+    assert "which serves r36.5.2 hosts" in caught.value.hint
+
+
 def test_no_family_at_all_is_refused() -> None:
     with pytest.raises(Refused, match=r"no l4t-pytorch image for r36\.4\.3"):
         bases.choose_base(MATRIX, MATRIX.release("r36.4.3"), ("l4t-pytorch",), "pytorch")

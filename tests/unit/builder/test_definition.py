@@ -120,6 +120,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pip": ["https://h.example/a.whl"]}, "which is no package"),
     ({"apt": ["a b"]}, "which is no package"),
     ({"apt": ["-o"]}, "which is no package"),
+    ({"apt": ["nvidia-jetpack"]}, "installs on a Jetson only"),
+    ({"apt": ["nvidia-l4t-core=35.2.1"]}, "installs on a Jetson only"),
+    ({"pip": ["torch>=2"]}, "write `framework: pytorch`"),
+    ({"pip": ["tensorflow"], "framework": "pytorch"}, "write `framework: tensorflow`"),
     ({"env": {"A B": "x"}}, "cannot be the name of a variable"),
     ({"env": {"A": 1}}, "must be text"),
     ({"env": ["A=1"]}, "must be a mapping"),
@@ -142,10 +146,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"files": [{"source": "run.py", "target": "/"}]}, "full path"),
     ({"files": [{"source": "run.py", "target": "/home/"}]}, "full path"),
     ({"files": [{"source": "run.py", "target": "/proc/x"}]}, "kernel"),
+    ({"files": [{"source": "run.py", "target": "/opt/.wh.a"}]}, "a deletion in the base"),
     ({"files": [{"source": "run.py", "target": "/a\nRUN x"}]}, "cannot be printed"),
     ({"files": [{"source": "run.py", "target": "/a", "mode": "rwx"}]}, "not octal"),
+    # YAML reads 0644 as the number 420, and 33:33 as 2013.
+    ({"files": [{"source": "run.py", "target": "/a", "mode": 0o644}]}, "not octal"),
     ({"files": [{"source": "run.py", "target": "/a", "mode": "0888"}]}, "not octal"),
-    ({"files": [{"source": "run.py", "target": "/a", "owner": "root"}]}, "not numeric"),
+    ({"files": [{"source": "run.py", "target": "/a", "owner": "root"}]}, "not UID:GID"),
+    ({"files": [{"source": "run.py", "target": "/a", "owner": 2013}]}, "not UID:GID"),
     ({"files": [{"source": "run.py", "target": "/a", "owner": "5000000000"}]}, "out of range"),
     (
         {"files": [{"source": "run.py", "target": "/a"}, {"source": "run.py", "target": "/a"}]},
@@ -176,6 +184,7 @@ def test_what_cannot_be_built_is_told(
         ("/sbin/x", "/usr/sbin/x"),
         ("/var/run/x", "/run/x"),
         ("/var/lock/x", "/run/lock/x"),
+        ("/usr/local/cuda/lib64/x.so", "/usr/local/cuda-X.Y/lib64/x.so"),
     ],
 )
 def test_targets_under_a_symlink_of_the_base_are_refused_with_the_real_path(
@@ -194,6 +203,25 @@ def test_symlinks_that_leave_the_folder_are_refused(tmp_path: Path) -> None:
     (folder / "link").unlink()
     (folder / "link").symlink_to("run.py")
     assert definition.load(folder).files[0].relative == "link"
+
+
+@pytest.mark.parametrize("target", ["gone", "b", "c"])
+def test_a_symlink_that_leads_nowhere_is_named(tmp_path: Path, target: str) -> None:
+    folder = write(tmp_path / "demo", files=[{"source": "data", "target": "/data"}])
+    (folder / "data").mkdir()
+    (folder / "data" / "b").symlink_to(target)
+    (folder / "data" / "c").symlink_to("b")
+    with pytest.raises(BadInput, match=r"`files\[0\]` in .*: source 'data/b'"):
+        definition.load(folder)
+
+
+def test_a_catalogues_folder_is_named_as_its_image(tmp_path: Path) -> None:
+    folder = write(tmp_path / "demo", name="other")
+    assert definition.find(str(folder), []).name == "other"
+    with pytest.raises(BadInput, match=r"is 'other', its folder is 'demo'"):
+        definition.find("demo", [tmp_path])
+    with pytest.raises(BadInput, match=r"is 'other', its folder is 'demo'"):
+        definition.catalogue([tmp_path])
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_community_images_are_named_as_such(imgctl: Any) -> None:
     assert "not NVIDIA's" in out
 
 
-@pytest.mark.parametrize("text", ["r35.9.9", "5.0", "latest"])
+@pytest.mark.parametrize("text", ["r35.9.9", "5.0", "latest", ""])
 def test_an_unknown_release_is_one_error(imgctl: Any, text: str) -> None:
     code, out, err = imgctl(text)
     assert (code, out) == (2, "")

@@ -127,6 +127,7 @@ def test_hosts(text: str) -> None:
     [
         ("https://h.example/", "write 'h.example'"),
         ("http://user:secret@h.example:80/x", "write 'h.example:80'"),
+        ("user:secret@h.example", "holds no '@'"),
         ("h.example/project", "not a registry host"),
         ("h.example:port", "not a registry host"),
         ("h.example:0", "port"),
