@@ -55,7 +55,7 @@ class RemoteBase:
             raise Refused(
                 f"{self.source} is for {config.platform}, not {self.platform}",
                 "its config says so",
-                f"name the registry that has the Jetson's, or build with --platform {config.platform}",
+                f"name a registry that has the other, or build with --platform {config.platform}",
             )
         return config
 
