@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -41,10 +42,14 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
             archive.manifest("2.0")
 
 
+def unpack(path: Path, folder: Path) -> None:
+    folder.mkdir()
+    subprocess.run(["tar", "-xf", path, "-C", folder], check=True, timeout=10)
+
+
 def test_any_tar_reader_finds_an_oci_layout(tmp_path: Path) -> None:
     write(tmp_path / "image.tar")
-    with tarfile.open(tmp_path / "image.tar", "r:") as archive:
-        archive.extractall(tmp_path / "out", filter="data")
+    unpack(tmp_path / "image.tar", tmp_path / "out")
     assert files(tmp_path / "out") == sorted(
         [
             "oci-layout",
@@ -61,8 +66,7 @@ def test_any_tar_reader_finds_an_oci_layout(tmp_path: Path) -> None:
 
 def test_an_archive_made_elsewhere_with_dots_and_folders_is_read(tmp_path: Path) -> None:
     write(tmp_path / "image.tar")
-    with tarfile.open(tmp_path / "image.tar", "r:") as archive:
-        archive.extractall(tmp_path / "out", filter="data")
+    unpack(tmp_path / "image.tar", tmp_path / "out")
     with tarfile.open(tmp_path / "other.tar", "w:") as other:
         other.add(tmp_path / "out", arcname=".")
     with ArchiveStore(tmp_path / "other.tar") as read:
