@@ -91,6 +91,9 @@ def watched(upstream: str) -> Iterator[Watched]:
 class _Handler(BaseHTTPRequestHandler):
     watched: Watched
     protocol_version = "HTTP/1.1"
+    # A TLS greeting is no request line: the refusal of it needs a status line all the same, by which
+    # Docker knows a host that speaks plain HTTP.
+    default_request_version = "HTTP/1.0"
     disable_nagle_algorithm = True
 
     def _forward(self) -> None:
