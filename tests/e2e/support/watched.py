@@ -91,8 +91,8 @@ def watched(upstream: str) -> Iterator[Watched]:
 class _Handler(BaseHTTPRequestHandler):
     watched: Watched
     protocol_version = "HTTP/1.1"
-    # A TLS greeting is no request line: the refusal of it needs a status line all the same, by which
-    # Docker knows a host that speaks plain HTTP.
+    # A TLS greeting is no request line, yet its refusal needs a status line: by that Docker knows a
+    # host that speaks plain HTTP.
     default_request_version = "HTTP/1.0"
     disable_nagle_algorithm = True
 
