@@ -3,7 +3,8 @@
 
 Each round makes random input on the CPU, copies it to the device, runs it through a stack of
 square linear layers and sums the result; the sum and the seconds are printed and the seconds
-appended to a file. The last line sums the run up, so that pods sharing one GPU can be compared.
+appended to a file. The last line sums the run up, so that pods sharing one GPU can be compared:
+its TFLOP/s are those of the layers alone, since a slow CPU is no sign of a shared GPU.
 Works on Python 3.6 with PyTorch 1.2 (JetPack 4) and everything newer.
 
 Exit codes: 0 done; 1 failed (CUDA error, out of memory); 2 wrong options; 3 no CUDA device;
@@ -20,7 +21,7 @@ import statistics
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Any, Dict, List, NamedTuple, Optional, TextIO
 
 import torch
 from torch import nn
@@ -33,6 +34,13 @@ EXIT_TERMINATED = 143
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Summary = Dict[str, Any]
+
+
+class Round(NamedTuple):
+    """How long one round took, in seconds: all of it, and the layers on the device."""
+
+    seconds: float
+    device_seconds: float
 
 
 def positive(text: str) -> int:
@@ -73,9 +81,14 @@ def parse(argv: Optional[List[str]]) -> argparse.Namespace:
 
 
 def build_layers(args: argparse.Namespace) -> nn.Module:
-    """The stack of square linear layers, on the device, weights requiring a gradient."""
-    layers = [nn.Linear(args.width, args.width) for _ in range(args.layers)]
-    return nn.Sequential(*layers).to(args.device, DTYPES[args.dtype])
+    """The stack of square linear layers, on the device, weights requiring a gradient.
+
+    One layer at a time: CPU and GPU of a Jetson share one memory, so that a whole stack made on
+    the CPU first would take twice the room.
+    """
+    kind = DTYPES[args.dtype]
+    layers = [nn.Linear(args.width, args.width).to(args.device, kind) for _ in range(args.layers)]
+    return nn.Sequential(*layers)
 
 
 def synchronize(device: str) -> None:
@@ -84,30 +97,34 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def one_round(layers: nn.Module, args: argparse.Namespace, log: TextIO) -> float:
-    """Do and print one round; its seconds. Its tensors die here, so memory stays flat."""
+def one_round(layers: nn.Module, args: argparse.Namespace, log: TextIO) -> Round:
+    """Do, print and time one round. Its tensors die here, so memory stays flat."""
     start = time.perf_counter()
     rows = torch.randn(size=(args.batch, args.rows, args.width))
-    total = torch.sum(layers(rows.to(args.device, DTYPES[args.dtype])))
-    print(total, file=log)
+    rows = rows.to(args.device, DTYPES[args.dtype])
     synchronize(args.device)
+    placed = time.perf_counter()
+    total = torch.sum(layers(rows))
+    synchronize(args.device)
+    summed = time.perf_counter()
+    print(total, file=log)
     seconds = time.perf_counter() - start
     print(seconds, file=log, flush=True)
-    return seconds
+    return Round(seconds, summed - placed)
 
 
 def run_rounds(
-    args: argparse.Namespace, seconds: List[float], log: TextIO, stop: threading.Event
+    args: argparse.Namespace, rounds: List[Round], log: TextIO, stop: threading.Event
 ) -> None:
-    """The rounds until `stop`; each one's seconds go to list and file as soon as they are known."""
+    """The rounds until `stop`; each one goes to list and file as soon as it is done."""
     if args.seed is not None:
         torch.manual_seed(args.seed)
     with open(args.output, "w") as output:
         layers = build_layers(args)
         synchronize(args.device)
-        while len(seconds) < args.rounds and not stop.is_set():
-            seconds.append(one_round(layers, args, log))
-            output.write("%s\n" % seconds[-1])
+        while len(rounds) < args.rounds and not stop.is_set():
+            rounds.append(one_round(layers, args, log))
+            output.write("%s\n" % rounds[-1].seconds)
             output.flush()
 
 
@@ -116,9 +133,10 @@ def nearest_rank(values: List[float], percent: float) -> float:
     return sorted(values)[max(0, math.ceil(percent / 100.0 * len(values)) - 1)]
 
 
-def summarise(args: argparse.Namespace, seconds: List[float]) -> Summary:
+def summarise(args: argparse.Namespace, rounds: List[Round]) -> Summary:
     """The figures of the rounds done: seconds, TFLOP/s (two operations per weight and row), MiB."""
-    median = statistics.median(seconds)
+    seconds = [one.seconds for one in rounds]
+    on_device = statistics.median(one.device_seconds for one in rounds)
     operations = 2.0 * args.batch * args.rows * args.width * args.width * args.layers
     if args.device == "cuda":
         properties = torch.cuda.get_device_properties(0)
@@ -129,10 +147,11 @@ def summarise(args: argparse.Namespace, seconds: List[float]) -> Summary:
         name, total = "cpu", None
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     return {
-        "rounds": len(seconds),
-        "median_seconds": round(median, 6),
+        "rounds": len(rounds),
+        "median_seconds": round(statistics.median(seconds), 6),
         "p95_seconds": round(nearest_rank(seconds, 95), 6),
-        "tflops": round(operations / median / 1e12, 4),
+        "device_median_seconds": round(on_device, 6),
+        "tflops": round(operations / on_device / 1e12, 4),
         "device": name,
         "dtype": args.dtype,
         "peak_memory_mib": round(memory, 1),
@@ -147,22 +166,21 @@ def summary_line(summary: Summary) -> str:
     memory = "%.0f MiB" % summary["peak_memory_mib"]
     if summary["total_memory_mib"] is not None:
         memory += " of %.0f MiB" % summary["total_memory_mib"]
-    return "Summary: %d rounds, median %.4f s, p95 %.4f s, %.3f TFLOP/s %s, %s, memory %s" % (
-        summary["rounds"],
+    timing = "median %.4f s, p95 %.4f s, layers %.4f s" % (
         summary["median_seconds"],
         summary["p95_seconds"],
-        summary["tflops"],
-        summary["dtype"],
-        summary["device"],
-        memory,
+        summary["device_median_seconds"],
     )
+    speed = "%.3f TFLOP/s %s" % (summary["tflops"], summary["dtype"])
+    parts = (timing, speed, summary["device"], "memory " + memory)
+    return "Summary: %d rounds, %s" % (summary["rounds"], ", ".join(parts))
 
 
-def report(args: argparse.Namespace, seconds: List[float]) -> None:
+def report(args: argparse.Namespace, rounds: List[Round]) -> None:
     """Print the summary of the rounds that were done, if any were."""
-    if not seconds:
+    if not rounds:
         return
-    summary = summarise(args, seconds)
+    summary = summarise(args, rounds)
     print(json.dumps(summary) if args.json else summary_line(summary), flush=True)
 
 
@@ -185,9 +203,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
     device = torch.cuda.get_device_name(0) if args.device == "cuda" else "cpu"
     print("Device: %s, PyTorch %s" % (device, torch.__version__), file=log, flush=True)
-    seconds: List[float] = []
+    rounds: List[Round] = []
     try:
-        run_rounds(args, seconds, log, stop)
+        run_rounds(args, rounds, log, stop)
         code = EXIT_TERMINATED if stop.is_set() else 0
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
@@ -197,7 +215,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     except RuntimeError as error:
         complain(str(error))
         code = EXIT_FAILED
-    report(args, seconds)
+    report(args, rounds)
     return code
 
 

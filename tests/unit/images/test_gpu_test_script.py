@@ -16,8 +16,8 @@ from tests.unit.images.scripts import load, start
 SCRIPT = "gpu-test/test.py"
 SMALL = ["--device", "cpu", "--layers", "3", "--width", "40", "--batch", "4", "--rows", "5"]
 SUMMARY = re.compile(
-    r"Summary: (\d+) rounds, median \d+\.\d{4} s, p95 \d+\.\d{4} s, \d+\.\d{3} TFLOP/s float32,"
-    r" cpu, memory \d+ MiB"
+    r"Summary: (\d+) rounds, median \d+\.\d{4} s, p95 \d+\.\d{4} s, layers \d+\.\d{4} s,"
+    r" \d+\.\d{3} TFLOP/s float32, cpu, memory \d+ MiB"
 )
 
 
@@ -77,6 +77,7 @@ def test_json_leaves_one_object_on_standard_output(
     assert summary["device"] == "cpu"
     assert summary["torch"] == torch.__version__
     assert summary["p95_seconds"] >= summary["median_seconds"] > 0
+    assert summary["median_seconds"] > summary["device_median_seconds"] > 0
     assert summary["peak_memory_mib"] > 1
     assert captured.err.count("tensor(") == 3
 
@@ -84,11 +85,12 @@ def test_json_leaves_one_object_on_standard_output(
 def test_the_figures(gpu_test: ModuleType) -> None:
     args = gpu_test.parse(["--device", "cpu"])
     seconds = [0.5] * 60 + [1.0] * 35 + [2.0] * 5
-    summary = gpu_test.summarise(args, seconds)
+    summary = gpu_test.summarise(args, [gpu_test.Round(one, one - 0.25) for one in seconds])
     assert summary["median_seconds"] == 0.5
     assert summary["p95_seconds"] == 1.0  # 95 of 100 rounds took no longer
+    assert summary["device_median_seconds"] == 0.25
     # 64 x 100 rows through 14 layers of 5000 x 5000 weights, two operations each
-    assert summary["tflops"] == pytest.approx(2 * 6400 * 14 * 25e6 / 0.5 / 1e12)
+    assert summary["tflops"] == pytest.approx(2 * 6400 * 14 * 25e6 / 0.25 / 1e12)
 
 
 @pytest.mark.parametrize(
