@@ -52,6 +52,7 @@ def command() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Print a fresh file instead of editing one.")
 @click.option("--write", is_flag=True, help="Write the file; without it the diff is shown.")
+@format_option
 def config(
     runtime: str,
     file: str | None,
@@ -62,6 +63,7 @@ def config(
     containerd_version: str,
     fresh: bool,
     write: bool,
+    output_format: str,
 ) -> None:
     """Add the nvidia runtime to Docker's or containerd's configuration.
 
@@ -72,24 +74,23 @@ def config(
 
     version = 3 if containerd_version == "2" else 2
     wish = RuntimeWish(default, sandbox_image, systemd_cgroup, cdi, containerd_version=version)
+    if fresh and file:
+        raise BadInput("--fresh edits no file", f"{file} is given too", "leave out one of them")
     if write and (fresh or file == "-"):
         raise BadInput("--write needs a file to write", "", "name FILE, or leave --write out")
     if fresh or file == "-":
-        text = "" if fresh else _stdin()
-        edit = _edit(runtime, text, wish, "stdin" if file == "-" else "fresh")
-        _explain(edit)
-        click.echo(edit.after, nl=False)
-        return
-    path = Path(file) if file else DEFAULT_FILES[runtime]
-    edit = _edit(runtime, read_text(path), wish, str(path))
-    _explain(edit)
-    if not edit.changed:
-        click.echo(f"{path}: nothing to change")
-        return
-    click.echo(edit.diff(str(path)), nl=False)
-    if write:
-        _write(runtime, path, edit)
+        path = None
+        edit = _edit(runtime, "" if fresh else _stdin(), wish, None)
     else:
+        path = Path(file) if file else DEFAULT_FILES[runtime]
+        edit = _edit(runtime, read_text(path), wish, path)
+    _explain(edit)
+    if output_format == "text":
+        _show(path, edit)
+    backup = _write(runtime, path, edit) if path and write and edit.changed else None
+    if output_format == "json":
+        _print_edit(path, edit, written=write and edit.changed, backup=backup)
+    elif path and edit.changed and not write:
         click.echo(f"nothing written; add --write to change {path}", err=True)
 
 
@@ -162,28 +163,60 @@ def _print(report: NodeReport) -> None:
         click.echo(f"{marks['ok' if image.runs else 'failed']}  image {image.image}: {told}")
 
 
-def _edit(runtime: str, text: str, wish: RuntimeWish, name: str) -> Edit:
+def _edit(runtime: str, text: str, wish: RuntimeWish, path: Path | None) -> Edit:
+    """The edit of a file's text; path is None for stdin and for a fresh file."""
+    from deploy.node_files import read_imported
+
     if runtime == "docker":
         from deploy.node_docker import edit_daemon_json
 
-        return edit_daemon_json(text, wish, name)
-    from deploy.node_containerd import edit_config_toml
+        return edit_daemon_json(text, wish, str(path or "stdin"))
+    from deploy.node_containerd import edit_config_toml, imported_by
 
-    return edit_config_toml(text, wish, name)
+    imported = read_imported(path, imported_by(text)) if path else None
+    return edit_config_toml(text, wish, str(path or "stdin"), imported)
 
 
-def _write(runtime: str, path: Path, edit: Edit) -> None:
+def _write(runtime: str, path: Path, edit: Edit) -> Path | None:
     from deploy.node_files import write_text
 
     backup = write_text(path, edit)
     kept = f" (before: {backup})" if backup else ""
     click.echo(f"{path} written{kept}", err=True)
     click.echo(f"now run: sudo systemctl restart {runtime}", err=True)
+    return backup
+
+
+def _show(path: Path | None, edit: Edit) -> None:
+    """The diff of a file; of what came from stdin, or is fresh, the whole."""
+    if path is None:
+        click.echo(edit.after, nl=False)
+    elif edit.changed:
+        click.echo(edit.diff(str(path)), nl=False)
+    else:
+        click.echo(f"{path}: nothing to change")
+
+
+def _print_edit(path: Path | None, edit: Edit, *, written: bool, backup: Path | None) -> None:
+    from imgctl.output import print_json
+
+    print_json({
+        "path": str(path) if path else None,
+        "changed": edit.changed,
+        "written": written,
+        "backup": str(backup) if backup else None,
+        "notes": list(edit.notes),
+        "warnings": list(edit.warnings),
+        "diff": edit.diff(str(path or "stdin")),
+        "after": edit.after,
+    })  # fmt: skip
 
 
 def _explain(edit: Edit) -> None:
     for note in edit.notes:
         click.echo(f"  {note}", err=True)
+    for warning in edit.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _stdin() -> str:

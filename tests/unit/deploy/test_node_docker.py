@@ -69,11 +69,64 @@ def test_a_second_run_changes_nothing() -> None:
         '{"runtimes": []}',
         '{"runtimes": {"nvidia": "x"}}',
         '{"exec-opts": "native.cgroupdriver=systemd"}',
+        '{"shutdown-timeout": NaN}',
+        '{"a": {"b": 1, "b": 1}}',
+        '{"a": 1}{}',
+        "null",
+        "[" * 100_000,
     ],
 )
 def test_what_dockerd_would_not_read_is_bad_input(text: str) -> None:
     with pytest.raises(BadInput):
         edit_daemon_json(text, RuntimeWish(systemd_cgroup=True))
+
+
+def test_what_nobody_changed_is_not_in_the_diff() -> None:
+    text = (
+        '{\n\t"hosts": ["unix:///a", "tcp://b"],\n\t"log-opts": {"max-size": "\\ud800"},\n'
+        '\t"shutdown-timeout": 1e1\n}\n'
+    )
+    diff = edit_daemon_json(text, RuntimeWish()).diff("daemon.json").splitlines()[3:]
+    assert [line for line in diff if line.startswith("-")] == ['-\t"shutdown-timeout": 1e1']
+
+
+def test_byte_order_mark_and_line_ends_stay() -> None:
+    text = '\ufeff{\r\n  "debug": true\r\n}\r\n'
+    found = edit_daemon_json(text, RuntimeWish()).after
+    assert found.startswith('\ufeff{\r\n  "debug": true,\r\n  "runtimes"')
+    assert found.count("\n") == found.count("\r\n")
+
+
+def test_nothing_set_to_null_is_in_the_way() -> None:
+    text = '{"runtimes": null, "exec-opts": null, "features": null}'
+    config = after(text, RuntimeWish(systemd_cgroup=True, cdi=True))
+    assert config["features"] == {"cdi": True}
+    assert config["exec-opts"] == ["native.cgroupdriver=systemd"]
+
+
+def test_a_runtime_given_by_its_type_gets_no_path() -> None:
+    text = '{"runtimes": {"nvidia": {"runtimeType": "io.containerd.runc.v2"}}}'
+    assert after(text)["runtimes"] == json.loads(text)["runtimes"]
+
+
+def test_the_pause_image_is_said_not_to_be_docker_s() -> None:
+    assert "cri-dockerd" in edit_daemon_json("", RuntimeWish(sandbox_image="a/b:1")).warnings[0]
+
+
+def test_a_comment_anywhere_is_called_one() -> None:
+    for text in ('{\n  "a": 1 // mine\n}', "{ # mine\n}", "/* mine */ {}"):
+        with pytest.raises(BadInput, match="JSON has no comments"):
+            edit_daemon_json(text, RuntimeWish())
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    real = tmp_path / "real.json"
+    real.write_text("{}")
+    link = tmp_path / "daemon.json"
+    link.symlink_to(real)
+    write_text(link, edit_daemon_json(read_text(link), RuntimeWish()))
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["default-runtime"] == "nvidia"
 
 
 def test_written_in_one_step_with_a_backup(tmp_path: Path) -> None:
