@@ -16,6 +16,7 @@ from registry.errors import BadInput, ImgctlError
 
 RUNTIME = "nvidia"
 BYTE_ORDER_MARK = "\ufeff"
+MOST_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,11 @@ class PlainText:
 def read_text(path: Path) -> str:
     """A configuration file's text, empty when there is none; BadInput when it is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise BadInput(f"{path} is no configuration file", f"over {MOST_BYTES >> 20} MiB")
+        return data.decode("utf-8")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
@@ -121,6 +126,8 @@ def write_text(path: Path, edit: Edit) -> Path | None:
     written then.
     """
     path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no file that can be replaced", "", "name a regular file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

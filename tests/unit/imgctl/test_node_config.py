@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,29 @@ def test_an_imported_file_that_undoes_the_edit_is_named(call: Call, tmp_path: Pa
     assert "warning" not in err
 
 
+def test_a_device_is_not_replaced(call: Call) -> None:
+    code, _, err = call("node", "config", "docker", "/dev/null", "--write")
+    assert code == 2
+    assert "is no file that can be replaced" in err
+    assert Path("/dev/null").is_char_device()
+
+
+def test_no_permission_is_one_error_and_leaves_the_file(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> tuple[int, str]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = tmp_path / "daemon.json"
+    path.write_text("{}")
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    code, _, err = call("node", "config", "docker", str(path), "--write")
+    assert code == 1
+    assert "cannot be written" in err
+    assert "run it as root" in err
+    assert [item.read_text() for item in tmp_path.iterdir()] == ["{}"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -55,6 +80,7 @@ def test_an_imported_file_that_undoes_the_edit_is_named(call: Call, tmp_path: Pa
         (["containerd", "--fresh", "--write"], "--write needs a file"),
         (["docker", "-", "--write"], "--write needs a file"),
         (["docker", "."], "is a folder"),
+        (["docker", "/dev/zero"], "is no configuration file"),
         (["podman"], "'podman' is not one of"),
     ],
 )
