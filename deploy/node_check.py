@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from builder.bases import BaseImage, check_host, resolve
 from builder.definition import ImageDefinition
 from builder.device import Device, identify
-from builder.matrix import L4TRelease, Matrix, read_data
+from builder.matrix import L4TRelease, Matrix, number
 from builder.recipe import find
-from deploy.node_containerd import edit_config_toml
+from deploy import node_install
+from deploy.node_containerd import edit_config_toml, stated_version, systemd_cgroup
 from deploy.node_docker import edit_daemon_json
 from deploy.node_facts import NodeFacts
 from deploy.node_files import RuntimeWish
@@ -27,14 +28,10 @@ State = Literal["ok", "warning", "failed"]
 Version = tuple[int, ...]
 
 _TOOLKIT = ("nvidia-container-toolkit", "nvidia-container-toolkit-base", "nvidia-container-runtime")
+# From here on the toolkit mounts CUDA and its like from an r32 host only on request.
+_CSV_BY_REQUEST = (1, 9)
+_FULL = 0.8
 _ROOM = 4 << 30  # bytes beyond the base: the unpacked layers and what they are unpacked from
-_SOC_SUITES = {
-    "tegra210": "t210",
-    "tegra186": "t186",
-    "tegra194": "t194",
-    "tegra234": "t234",
-    "tegra264": "som",
-}
 
 
 @dataclass(frozen=True)
@@ -118,8 +115,9 @@ def check_node(
     checks = [_l4t(matrix, device, release), _module(matrix, device, release)]
     if release is not None:
         checks += [_apt(facts, release, device), _jetpack(facts, release), _toolkit(facts, release)]
-    checks += [*_runtimes(facts, release, kubeedge=kubeedge), _disk(facts, matrix, release)]
-    checks.append(_jtop(facts))
+    checks += _runtimes(facts, release, kubeedge=kubeedge)
+    checks += _cgroup_driver(facts) if kubeedge else []
+    checks += [_disk(facts, matrix, release, kubeedge=kubeedge), _jtop(facts, release)]
     images = tuple(_image(matrix, release, item) for item in definitions) if release else ()
     return NodeReport(device, release, tuple(checks), images)
 
@@ -149,51 +147,35 @@ def _module(matrix: Matrix, device: Device, release: L4TRelease | None) -> NodeC
 
 
 def _apt(facts: NodeFacts, release: L4TRelease, device: Device) -> NodeCheck:
-    data = read_data("apt.yaml")
-    entry = data["suites"].get(f"{release.line[0]}.{release.line[1]}")
-    if entry is None:
+    suite = node_install.suite_of(release)
+    if suite is None:
         what = f"no suite of NVIDIA's is known for {release.name}"
         return NodeCheck("apt source", "warning", what)
-    suite = str(entry["suite"])
     if any(f" {suite} " in f"{line} " for line in facts.apt):
         return NodeCheck("apt source", "ok", f"suite {suite}")
-    trees = ["common"]
-    if (soc := _SOC_SUITES.get(device.soc)) in entry["soc"]:
-        trees.append(str(soc))
-    keyring, place = data["keyring"], data["list"]
-    lines = [
-        f"deb [signed-by={keyring}] https://{data['host']}/{tree} {suite} main" for tree in trees
-    ]
     others = ", ".join(facts.apt) or "none is set"
-    return NodeCheck(
-        "apt source",
-        "warning",
-        f"none for {release.name} ({others}): packages of another release would not fit its driver",
-        (
-            f"sudo curl -fsSLo {keyring} {data['key']['url']}",
-            f"echo '{data['key']['sha256']}  {keyring}' | sha256sum -c",
-            *(f"echo '{line}' | sudo tee {'-a ' if number else ''}{place}"
-              for number, line in enumerate(lines)),
-            "sudo apt-get update",
-        ),
-    )  # fmt: skip
+    what = (
+        f"none for {release.name} ({others}): packages of another release would not fit its driver"
+    )
+    return NodeCheck("apt source", "warning", what, node_install.jetpack_source(release, device))
 
 
 def _jetpack(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
     installed = facts.packages.get("nvidia-jetpack", "")
     if installed:
         return NodeCheck("JetPack", "ok", f"nvidia-jetpack {installed}")
-    install = ("sudo apt-get update", "sudo apt-get install -y nvidia-jetpack")
+    install = node_install.jetpack()
     if release.major <= 32:
         what = "nvidia-jetpack is not installed: on r32 CUDA comes into containers from the host"
         return NodeCheck("JetPack", "failed", what, install)
     what = "nvidia-jetpack is not installed; images bring CUDA themselves, the host needs none"
-    return NodeCheck("JetPack", "ok", what)
+    return NodeCheck("JetPack", "ok", what, install)
 
 
 def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
     name = next((item for item in _TOOLKIT if item in facts.packages), "")
-    install = ("sudo apt-get update", "sudo apt-get install -y nvidia-container-toolkit")
+    # What JetPack 4 brings is older than any that the device plugin works with.
+    install = node_install.toolkit(newest=bool(name) or release.major <= 32)
     if not name:
         what = "the NVIDIA container toolkit is not installed: containers would see no GPU"
         return NodeCheck("container toolkit", "failed", what, install)
@@ -201,9 +183,12 @@ def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
     version = facts.packages[name]
     if name != "nvidia-container-runtime" and numbers(version) < least:
         wanted = ".".join(map(str, least))
-        what = f"{name} {version}: {why} since {wanted}"
+        what = f"{name} {version}: {why} since {wanted}, which JetPack's own apt source may lack"
         return NodeCheck("container toolkit", "warning", what, install)
-    return NodeCheck("container toolkit", "ok", f"{name} {version}")
+    told = f"{name} {version}"
+    if release.major <= 32 and numbers(version) >= _CSV_BY_REQUEST and name != _TOOLKIT[-1]:
+        told += "; images must ask for the host's CUDA (NVIDIA_REQUIRE_JETPACK), as ours do"
+    return NodeCheck("container toolkit", "ok", told)
 
 
 def _least_toolkit(release: L4TRelease) -> tuple[Version, str]:
@@ -215,60 +200,113 @@ def _least_toolkit(release: L4TRelease) -> tuple[Version, str]:
 
 
 def _runtimes(facts: NodeFacts, release: L4TRelease | None, *, kubeedge: bool) -> list[NodeCheck]:
-    found = []
+    """Docker and containerd, so far as installed; what nobody uses cannot fail the device."""
+    found = {}
     wish = RuntimeWish(default=kubeedge)
     if facts.docker or "docker.io" in facts.packages or "docker-ce" in facts.packages:
-        found.append(_docker(facts, release, wish))
+        found["docker"] = _docker(facts, release, wish)
     if facts.containerd or "containerd" in facts.packages or "containerd.io" in facts.packages:
-        found.append(_containerd(facts, wish))
+        found["containerd"] = _containerd(facts, wish)
     if not found:
-        fix = (
-            ("sudo apt-get install -y containerd",)
-            if kubeedge
-            else ("sudo apt-get install -y docker.io",)
-        )
+        package = "containerd" if kubeedge else "docker.io"
         what = "neither Docker nor containerd is installed"
-        return [NodeCheck("container runtime", "failed", what, fix)]
-    return found
+        return [
+            NodeCheck("container runtime", "failed", what, (f"sudo apt-get install -y {package}",))
+        ]
+    needed = _needed_runtime(facts, found, kubeedge=kubeedge)
+    return [
+        check if name == needed or check.state == "ok" else _spared(check, name, needed)
+        for name, check in found.items()
+    ]
+
+
+def _needed_runtime(facts: NodeFacts, found: dict[str, NodeCheck], *, kubeedge: bool) -> str:
+    """The runtime that containers are run by: edged's, or on its own the one that is set up."""
+    if not kubeedge:
+        return next(
+            (name for name, check in found.items() if check.state == "ok"), next(iter(found))
+        )
+    endpoint = " ".join(
+        value for key, value in facts.edgecore_config.items() if key.endswith("RuntimeEndpoint")
+    )
+    if "docker" in endpoint and "docker" in found:
+        return "docker"
+    return "containerd" if "containerd" in found else "docker"
+
+
+def _spared(check: NodeCheck, name: str, needed: str) -> NodeCheck:
+    return replace(
+        check, state="warning", what=f"{check.what} (not needed while {needed} runs pods)"
+    )
 
 
 def _docker(facts: NodeFacts, release: L4TRelease | None, wish: RuntimeWish) -> NodeCheck:
     version = facts.docker or facts.packages.get("docker-ce") or facts.packages.get("docker.io", "")
     if release and numbers(version)[:1] >= (28,) and release.number < (36, 4, 4):
         what = f"{version}: 28 and later need iptable_raw, in JetPack's kernel since 6.2.1"
-        fix = (
-            "sudo apt-get install -y --allow-downgrades 'docker-ce*=5:27.5.1*'",
-            "sudo apt-mark hold docker-ce docker-ce-cli",
-        )
-        return NodeCheck("Docker", "failed", what, fix)
+        return NodeCheck("Docker", "failed", what, node_install.older_docker(facts.packages))
     return _configured("Docker", "docker", version, facts.daemon_json, wish)
 
 
 def _containerd(facts: NodeFacts, wish: RuntimeWish) -> NodeCheck:
-    version = facts.containerd or facts.packages.get("containerd.io", "")
-    return _configured("containerd", "containerd", version, facts.config_toml, wish)
+    packages = facts.packages
+    version = facts.containerd or packages.get("containerd.io") or packages.get("containerd", "")
+    if numbers(version)[:1] == (1,) and stated_version(facts.config_toml) == 3:
+        what = f"{version}: config.toml is of version 3, which only containerd 2 reads"
+        fix = (
+            "containerd config default | sudo tee /etc/containerd/config.toml",
+            *_configure("containerd", wish),
+        )
+        return NodeCheck("containerd", "failed", what, fix)
+    text = facts.config_dump or facts.config_toml
+    return _configured("containerd", "containerd", version, text, wish)
+
+
+def _configure(runtime: str, wish: RuntimeWish) -> tuple[str, ...]:
+    default = "" if wish.default else " --no-default"
+    return (
+        f"sudo imgctl node config {runtime} --write{default}",
+        f"sudo systemctl restart {runtime}",
+    )
 
 
 def _configured(name: str, runtime: str, version: str, text: str, wish: RuntimeWish) -> NodeCheck:
     """Whether `imgctl node config` would change anything."""
-    default = "" if wish.default else " --no-default"
-    fix = (
-        f"sudo imgctl node config {runtime} --write{default}",
-        f"sudo systemctl restart {runtime}",
-    )
     edit = edit_daemon_json if runtime == "docker" else edit_config_toml
+    shown = version or "version not known"
     try:
         change = edit(text, wish)
     except BadInput as error:
-        return NodeCheck(name, "failed", f"{version}: {error.what} {error.why}".strip())
-    if change.changed:
-        what = "; ".join(change.notes) or "the nvidia runtime is not set up"
-        return NodeCheck(name, "failed", f"{version}: {what}", fix)
+        return NodeCheck(name, "failed", f"{shown}: {error.what} {error.why}".strip())
+    if change.notes or not text.strip():
+        keys = ", ".join(note.partition(":")[0] for note in change.notes)
+        what = f"{shown}: nvidia is not set up{' as the default' if wish.default else ''}: {keys}"
+        return NodeCheck(name, "failed", what, _configure(runtime, wish))
     told = "nvidia is the default runtime" if wish.default else "the nvidia runtime is set up"
-    return NodeCheck(name, "ok", f"{version}: {told}")
+    return NodeCheck(name, "ok", f"{shown}: {told}")
 
 
-def _disk(facts: NodeFacts, matrix: Matrix, release: L4TRelease | None) -> NodeCheck:
+def _cgroup_driver(facts: NodeFacts) -> list[NodeCheck]:
+    """Whether edgecore and containerd agree on who makes cgroups; nothing where that is unknown."""
+    wanted = facts.edgecore_config.get("cgroupDriver", "")
+    systemd = systemd_cgroup(facts.config_dump or facts.config_toml)
+    if wanted not in ("systemd", "cgroupfs") or systemd is None:
+        return []
+    has = "systemd" if systemd else "cgroupfs"
+    if has == wanted:
+        return [NodeCheck("cgroup driver", "ok", f"{wanted}, in edgecore and in containerd")]
+    flag = "--systemd-cgroup" if wanted == "systemd" else "--no-systemd-cgroup"
+    fix = (
+        f"sudo imgctl node config containerd {flag} --write",
+        "sudo systemctl restart containerd",
+    )
+    what = f"edgecore has {wanted}, containerd {has}: pods would not start"
+    return [NodeCheck("cgroup driver", "failed", what, fix)]
+
+
+def _disk(
+    facts: NodeFacts, matrix: Matrix, release: L4TRelease | None, *, kubeedge: bool
+) -> NodeCheck:
     if not facts.disk_path:
         return NodeCheck("disk", "warning", "how much is free could not be told")
     free = f"{facts.disk_free / 1e9:.1f} GB free on {facts.disk_path}"
@@ -279,28 +317,31 @@ def _disk(facts: NodeFacts, matrix: Matrix, release: L4TRelease | None) -> NodeC
             "disk", "warning", what, ("docker system prune", "sudo crictl rmi --prune")
         )
     used = 1 - facts.disk_free / facts.disk_size if facts.disk_size else 0.0
-    if used > 0.8:
+    if used > _FULL:
         what = f"{free}, {used:.0%} used: KubeEdge's prepull and image collection act from 80 % on"
         return NodeCheck("disk", "warning", what)
+    if kubeedge and facts.root_used > _FULL:
+        what = f"{free}, but / is {facts.root_used:.0%} used: KubeEdge's prepull looks there alone"
+        return NodeCheck("disk", "warning", what, ("imgctl prepull --no-disk-check …",))
     return NodeCheck("disk", "ok", free)
 
 
 def _largest_base(matrix: Matrix, release: L4TRelease | None) -> int:
-    """Bytes that the largest base known for a release takes unpacked; 0 when none is known."""
+    """Bytes that the largest base known for a release's line takes unpacked; 0 when none is."""
     sizes = [
         tag.disk_mb
         for family in matrix.families
         for tag in family.tags
-        if release is not None and tag.l4t == release.version and tag.disk_mb
+        if release and tag.disk_mb and tag.l4t and number(tag.l4t)[0] == release.major
     ]
     return 1_000_000 * max(sizes, default=0)
 
 
-def _jtop(facts: NodeFacts) -> NodeCheck:
+def _jtop(facts: NodeFacts, release: L4TRelease | None) -> NodeCheck:
     if facts.jtop:
         return NodeCheck("jtop", "ok", f"jetson-stats {facts.jtop}")
-    fix = ("sudo pip3 install -U jetson-stats", "sudo systemctl restart jtop.service")
-    return NodeCheck("jtop", "ok", "not installed; it shows what the GPU does", fix)
+    what = "not installed; it shows what the GPU does"
+    return NodeCheck("jtop", "ok", what, node_install.jetson_stats(release))
 
 
 def _image(matrix: Matrix, release: L4TRelease, definition: ImageDefinition) -> ImageCheck:

@@ -76,6 +76,30 @@ def imported_by(text: str) -> tuple[str, ...]:
         return ()
 
 
+def stated_version(text: str) -> int:
+    """The version that a config.toml says it is of: 1 when it says none, or cannot be read."""
+    try:
+        version = _parse(PlainText.of(text).text, "").get("version", 1)
+    except BadInput:
+        return 1
+    return int(version) if version in (1, 2, 3) else 1
+
+
+def systemd_cgroup(text: str) -> bool | None:
+    """Whether runc's entry in a config.toml has systemd make cgroups; None when it has no entry."""
+    try:
+        found: Any = _parse(PlainText.of(text).text, "")
+    except BadInput:
+        return None
+    plugin = CRI_RUNTIME_V3 if found.get("version") == 3 else CRI_V2
+    for key in ("plugins", plugin, "containerd", "runtimes", RUNC):
+        found = found.get(key)
+        if not isinstance(found, MutableMapping):
+            return None
+    options = found.get("options")
+    return isinstance(options, MutableMapping) and bool(options.get("SystemdCgroup", False))
+
+
 def _parse(text: str, name: str) -> Table:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError

@@ -15,6 +15,7 @@ from registry.errors import BadInput
 
 SCRIPT = Path(__file__).parent / "data" / "collect.sh"
 _SECTION = re.compile(r"^== ([a-z.]+)$", re.MULTILINE)
+_EDGECORE = re.compile(r"^\s*(\w+):\s*[\"']?([^\s\"']+)", re.MULTILINE)
 _DF = re.compile(r"\s(\d+)\s+\d+\s+(\d+)\s+\d+%\s+(/\S*)$")
 
 
@@ -23,8 +24,10 @@ class NodeFacts:
     """A device, as far as running images on it goes. Texts are empty for what is not there.
 
     release: first line of /etc/nv_tegra_release. packages: installed ones with their versions.
-    apt: NVIDIA's source lines. docker, containerd: versions. disk_free, disk_size, memory: bytes;
-    disk_path: where images are kept.
+    apt: NVIDIA's source lines. docker, containerd: versions. config_dump: containerd's whole
+    configuration, imported files and defaults in it. disk_free, disk_size, memory: bytes;
+    disk_path: where images are kept; root_used: how full / is, from 0 to 1. edgecore_config: what
+    KubeEdge's edgecore.yaml says of the container runtime.
     """
 
     release: str = ""
@@ -36,12 +39,15 @@ class NodeFacts:
     daemon_json: str = ""
     containerd: str = ""
     config_toml: str = ""
+    config_dump: str = ""
     disk_path: str = ""
     disk_free: int = 0
     disk_size: int = 0
+    root_used: float = 0.0
     memory: int = 0
     jtop: str = ""
     edgecore: str = ""
+    edgecore_config: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def parse_facts(text: str, name: str = "the facts") -> NodeFacts:
@@ -53,6 +59,7 @@ def parse_facts(text: str, name: str = "the facts") -> NodeFacts:
     if "end" not in found:
         raise BadInput(f"{name} are cut short", "the section `end` is missing", hint)
     size, free, path = _disk(found.get("disk", ""))
+    root_size, root_free, _ = _disk(found.get("disk.root", ""))
     return NodeFacts(
         release=found["release"].strip(),
         model=found.get("model", "").strip(),
@@ -63,12 +70,15 @@ def parse_facts(text: str, name: str = "the facts") -> NodeFacts:
         daemon_json=found.get("daemon.json", ""),
         containerd=_version(found.get("containerd", "")),
         config_toml=found.get("config.toml", ""),
+        config_dump=found.get("config.dump", ""),
         disk_path=path,
         disk_free=free,
         disk_size=size,
+        root_used=1 - root_free / root_size if root_size else 0.0,
         memory=1024 * int(_number(found.get("memory", ""))),
         jtop=found.get("jtop", "").strip(),
         edgecore=found.get("edgecore", "").strip(),
+        edgecore_config=dict(_EDGECORE.findall(found.get("edgecore.yaml", ""))),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgctl.options import format_option
-from registry.errors import BadInput
+from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
     from deploy.node_check import NodeReport
@@ -148,7 +148,11 @@ def _collected() -> str:
 
     from deploy.node_facts import SCRIPT
 
-    done = subprocess.run(["sh", str(SCRIPT)], capture_output=True, timeout=60, check=False)
+    try:
+        done = subprocess.run(["sh", str(SCRIPT)], capture_output=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired as error:
+        hint = "collect them by hand: imgctl node check --script | sh > facts.txt"
+        raise ImgctlError("this machine's facts took over 90 s to collect", "", hint) from error
     return done.stdout.decode("utf-8", errors="replace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -151,6 +152,98 @@ def test_containerd_is_looked_at_too() -> None:
     assert fix[0] == "sudo imgctl node config containerd --write"
 
 
+SET_UP = """version = 2
+[plugins."io.containerd.grpc.v1.cri".containerd]
+default_runtime_name = "nvidia"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+SystemdCgroup = true
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia.options]
+BinaryName = "/usr/bin/nvidia-container-runtime"
+SystemdCgroup = true
+"""
+CONTAINERD = "containerd github.com/containerd/containerd 1.7.12 abc"
+
+
+def test_what_imported_files_set_counts() -> None:
+    main = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
+    report = looked_at(containerd=CONTAINERD, config_toml=main, config_dump=SET_UP)
+    assert found(report, "containerd")[0] == "ok"
+    assert found(looked_at(containerd=CONTAINERD, config_toml=main), "containerd")[0] == "failed"
+
+
+def test_a_runtime_that_runs_no_pods_does_not_fail_the_device() -> None:
+    plain = DAEMON.replace('"default-runtime": "nvidia",', "")
+    edge = looked_at(daemon_json=plain, containerd=CONTAINERD, config_toml=SET_UP)
+    assert found(edge, "Docker")[0] == "warning"
+    assert edge.ready
+    alone = looked_at_alone(containerd=CONTAINERD)
+    assert found(alone, "containerd")[0] == "warning"
+    assert alone.ready
+    by_docker = looked_at(
+        containerd=CONTAINERD,
+        edgecore_yaml="      containerRuntimeEndpoint: unix:///run/cri-dockerd.sock",
+    )
+    assert found(by_docker, "containerd")[0] == "warning"
+    assert by_docker.ready
+
+
+def test_edgecore_and_containerd_must_agree_on_the_cgroup_driver() -> None:
+    given = {"containerd": CONTAINERD, "config_toml": SET_UP}
+    agreed = looked_at(**given, edgecore_yaml="      cgroupDriver: systemd")
+    assert found(agreed, "cgroup driver")[0] == "ok"
+    report = looked_at(**given, edgecore_yaml="      cgroupDriver: cgroupfs")
+    state, _, fix = found(report, "cgroup driver")
+    assert state == "failed"
+    assert "--no-systemd-cgroup" in fix[0]
+    assert not [item for item in looked_at(**given).checks if item.name == "cgroup driver"]
+
+
+def test_containerd_1_reads_no_file_of_version_3() -> None:
+    report = looked_at(containerd=CONTAINERD, config_toml="version = 3\n")
+    state, what, fix = found(report, "containerd")
+    assert (state, fix[0].startswith("containerd config default")) == ("failed", True)
+    assert "only containerd 2 reads" in what
+
+
+def test_a_full_root_stops_kubeedges_prepull_wherever_images_are() -> None:
+    full = "/dev/mmcblk0p1 14000000 13000000 1000000 93% /"
+    state, what, _ = found(looked_at(disk_root=full), "disk")
+    assert state == "warning"
+    assert "/ is 93% used" in what
+    assert found(looked_at_alone(disk_root=full), "disk")[0] == "ok"
+
+
+def test_a_toolkit_too_old_comes_from_nvidias_own_source() -> None:
+    nano = {"release": "# R32 (release), REVISION: 7.6, GCID: 1", "compatible": "nvidia,tegra210"}
+    old = "nvidia-container-toolkit 1.7.0-1 installed\nnvidia-jetpack 4.6.6 installed"
+    _, _, fix = found(looked_at(**nano, packages=old), "container toolkit")
+    assert "libnvidia-container/gpgkey" in fix[0]
+    new = old.replace("1.7.0", "1.14.0")
+    state, what, _ = found(looked_at(**nano, packages=new), "container toolkit")
+    assert state == "ok"
+    assert "NVIDIA_REQUIRE_JETPACK" in what
+
+
+def test_jetson_stats_goes_past_the_package_managers_python_on_ubuntu_24() -> None:
+    thor = {"release": "# R38 (release), REVISION: 2.0, GCID: 1", "compatible": "nvidia,tegra264"}
+    assert "--break-system-packages" in found(looked_at(**thor, jtop=""), "jtop")[2][1]
+    fix = found(looked_at(jtop=""), "jtop")[2]
+    assert fix[1:] == (
+        "sudo -H pip3 install -U jetson-stats",
+        "sudo systemctl restart jtop.service",
+    )
+
+
+def test_going_back_from_docker_28_depends_on_whose_it_is() -> None:
+    assert "get.docker.com" in " ".join(found(looked_at(docker="28.0.1"), "Docker")[2])
+    ours = looked_at(packages="docker-ce 5:28.0.4-1~ubuntu.22.04~jammy installed", docker="28.0.4")
+    assert "'docker-ce=5:27.5.1*'" in found(ours, "Docker")[2][0]
+
+
 def test_docker_28_wants_a_newer_kernel() -> None:
     assert found(looked_at(docker="28.0.1"), "Docker")[0] == "failed"
     new = "# R36 (release), REVISION: 4.4, GCID: 1"
@@ -203,13 +296,21 @@ def test_facts_cut_short_are_bad_input() -> None:
 def test_the_script_runs_anywhere_and_hides_what_looks_secret(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(SCRIPT)], capture_output=True, timeout=60, check=True)
     parse_facts(done.stdout.decode())
-    lines = SCRIPT.read_text().splitlines()
-    hidden = next(line for line in lines if line.startswith("hidden()"))
-    given = 'password = "p1"\n  "auth": "p2"\nidentityToken="p3"\nsandbox = "kept"\n'
+    script = SCRIPT.read_text()
+    hidden = script[script.index("hidden() {") : script.index("\n}\n") + 3]
+    given = (
+        'password = "p1"\n  "auth": "p\\"2"\nidentityToken="p3"\nsecret = \'p4\'\ntoken: p5\n'
+        'sandbox = "kept"\n"http-proxy": "http://me:p6@proxy:3128"\n'
+    )
     shown = subprocess.run(["sh", "-c", f"{hidden}\nhidden"], input=given, text=True,
                            capture_output=True, timeout=30, check=True).stdout  # fmt: skip
-    assert not any(secret in shown for secret in ("p1", "p2", "p3"))
+    assert not any(f"p{number}" in shown for number in range(1, 7))
     assert 'sandbox = "kept"' in shown
+    assert "HIDDEN@proxy:3128" in shown
+    json_file = '{"log-opts": {"splunk-token": "p1", "splunk-url": "h"}, "debug": true}'
+    shown = subprocess.run(["sh", "-c", f"{hidden}\nhidden"], input=json_file, text=True,
+                           capture_output=True, timeout=30, check=True).stdout  # fmt: skip
+    assert json.loads(shown)["log-opts"] == {"splunk-token": "HIDDEN", "splunk-url": "h"}
 
 
 @pytest.mark.parametrize(
