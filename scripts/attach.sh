@@ -16,6 +16,11 @@ for build in "dist/$image"/*/build.json; do
   done
 done
 
-gh release view "$tag" > /dev/null 2>&1 || gh release create "$tag" --verify-tag --title "$tag" --notes ""
+if ! gh release view "$tag" > /dev/null 2>&1; then
+  options=(--verify-tag --title "$tag" --notes-file "$notes")
+  # Semantic versioning: what has a hyphen is a pre-release, which GitHub must not call the latest.
+  [[ "$tag" != *-* ]] || options+=(--prerelease)
+  gh release create "$tag" "${options[@]}"
+fi
 cp "$notes" "$folder/$image-notes.md"
 gh release upload "$tag" --clobber "$folder"/*

@@ -9,6 +9,7 @@ for release in ${RELEASES:-}; do
   arguments+=(--l4t "$release")
 done
 [ -z "${HARBOR:-}" ] || arguments+=(--harbor "$HARBOR")
+[ -z "${REGISTRY:-}" ] || arguments+=(--registry "$REGISTRY")
 [ -z "${PROJECT:-}" ] || arguments+=(--project "$PROJECT")
 [ -n "${IMGCTL_USERNAME:-}" ] || unset IMGCTL_USERNAME
 [ -n "${IMGCTL_PASSWORD:-}" ] || unset IMGCTL_PASSWORD
@@ -23,7 +24,9 @@ fi
 unset SIGNING_KEY
 
 "$imgctl" release "${arguments[@]}" > "$RUNNER_TEMP/release.json"
+notes="dist/$IMAGE/$version.notes.md"
+cat "$notes" >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
 {
   echo "record=$RUNNER_TEMP/release.json"
-  echo "notes=dist/$IMAGE/$version.notes.md"
+  echo "notes=$notes"
 } >> "${GITHUB_OUTPUT:-/dev/stdout}"

@@ -24,6 +24,7 @@ from tests.e2e.support.processes import PATH, tool
 
 PYTORCH = "nvidia/l4t-pytorch:r35.2.1-pth2.0-py3"
 L4T_BASE = "nvidia/l4t-base:r35.2.1"
+PYTORCH_IGPU = "nvidia/pytorch:25.06-py3-igpu"
 PACKAGES = "python3-minimal,libpython3-stdlib,coreutils,dash,bash,libc-bin"
 ENVIRONMENT = [
     "PATH=/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
