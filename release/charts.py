@@ -10,6 +10,7 @@ WIDTH = 720
 _BAR = 44
 _LEAST = 4.0  # a layer of a few kB beside one of GB is seen all the same
 _PLOT = 200
+_CHARACTER, _LONGEST = 7.5, 24  # a label's character's width, how many at most
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 44
 
 
@@ -62,18 +63,31 @@ def size_plot(points: Sequence[Point], title: str, description: str) -> str:
         f'<polyline class="line" points="{line}"/>',
     ]
     before = None
-    every = max(1, -(-len(points) // 8))
-    for number, (point, (x, y)) in enumerate(zip(points, places, strict=True)):
+    for point, (x, y) in zip(points, places, strict=True):
         label = escape(f"{point.label}: {human(point.size)} on {point.base}")
         ring = "ring" if before not in (None, point.base) else "dot"
         place = f'cx="{x:.1f}" cy="{y:.1f}" r="5"'
         parts.append(f'<circle class="{ring}" {place}><title>{label}</title></circle>')
-        if number % every == 0 or number == len(points) - 1:
-            anchor = "start" if number == 0 else "end" if number == len(points) - 1 else "middle"
-            place = f'x="{x:.1f}" y="{_PLOT - 16}" text-anchor="{anchor}"'
-            parts.append(f"<text {place}>{escape(point.label)}</text>")
         before = point.base
+    parts += _labels([(point.label, x) for point, (x, _) in zip(points, places, strict=True)])
     return _svg("".join(parts), WIDTH, _PLOT, title, description)
+
+
+def _labels(named: Sequence[tuple[str, float]]) -> list[str]:
+    """Names under the plot: the newest, and of the others as many as do not touch."""
+    parts: list[str] = []
+    free = float(WIDTH)
+    for name, x in reversed(named):
+        text = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        width = len(text) * _CHARACTER
+        middle = min(max(x, width / 2), WIDTH - width / 2)
+        if middle + width / 2 > free:
+            continue
+        free = middle - width / 2 - _CHARACTER
+        parts.append(
+            f'<text x="{middle:.1f}" y="{_PLOT - 16}" text-anchor="middle">{escape(text)}</text>'
+        )
+    return parts
 
 
 def human(size: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.dist import Build
+from registry.text import visible
 from release.diff import Change
 from release.record import ReleaseRecord
 
@@ -53,7 +55,17 @@ def notes(
 
 def _told(change: Change) -> str:
     if change.before is None:
-        return f"{change.what} `{change.name}` is new: `{change.after}`"
+        return f"{change.what} {_code(change.name)} is new: {_code(change.after)}"
     if change.after is None:
-        return f"{change.what} `{change.name}` is gone"
-    return f"{change.what} `{change.name}`: `{change.before}` → `{change.after}`"
+        return f"{change.what} {_code(change.name)} is gone"
+    pair = f"{_code(change.before)} → {_code(change.after)}"
+    return f"{change.what} {_code(change.name)}: {pair}"
+
+
+def _code(text: str | None) -> str:
+    """Text as Markdown's code, on one line: file names and settings are somebody's input."""
+    plain = visible(text or "", lines=False)
+    longest = max((len(run) for run in re.findall("`+", plain)), default=0)
+    fence = "`" * (longest + 1)
+    # A space keeps a backtick at an end from joining the fence; Markdown takes it away again.
+    return f"{fence} {plain} {fence}" if longest else f"{fence}{plain}{fence}"

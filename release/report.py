@@ -17,6 +17,7 @@ from deploy.manifests import manifests
 from deploy.workload import Workload, from_record
 from deploy.yaml_text import to_yaml
 from registry.errors import BadInput
+from registry.text import visible
 from release.charts import Point, Share, human, layer_bar, size_plot
 from release.diff import Change
 from release.listing import Released
@@ -26,6 +27,9 @@ TEMPLATE = Path(__file__).parent / "data" / "report.html.j2"
 _SOURCE = "org.opencontainers.image.source"
 _DESCRIPTION = "org.opencontainers.image.description"
 _MOST_RELEASES = 20
+_MOST_CHANGES = 100
+_MOST_PARTS = 500
+_REPRODUCIBLE = "1970-01-01T00:00:00Z"  # what builds write in place of the time
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """An earlier (or this) release."""
+    """An earlier (or this) release. signed: a signature is attached; nobody has checked it."""
 
     version: str
     digest: str
     base: str
     base_digest: str
     size: int
+    signed: bool
 
     @property
     def told(self) -> str:
@@ -82,8 +87,9 @@ class Findings:
     """What was found out about an image besides the image itself.
 
     base_layers: how many of its layers are the base's, None when nobody could tell. previous:
-    the version before, empty without one; changes: since then. contents_from: where contents are
-    from, for the reader. workload: what it needs to run, as records have it.
+    the version before, empty without one; changes: since then, None when that is not known.
+    contents_from: where contents are from, for the reader. workload: what it needs to run, as
+    records have it.
     """
 
     signature: Signature
@@ -113,7 +119,9 @@ class Report:
     layers_told: str
     previous: str
     changes: tuple[Change, ...] | None
+    changes_left_out: int
     releases: tuple[Row, ...]
+    releases_left_out: int
     contents: tuple[Part, ...]
     contents_told: str
     manifests: tuple[tuple[str, str], ...]
@@ -142,9 +150,11 @@ def make_report(image: RemoteImage, found: Findings, matrix: Matrix, tool: str) 
         layers=layers,
         layers_told=_layers_told(image, layers),
         previous=found.previous,
-        changes=None if found.changes is None else tuple(found.changes),
+        changes=None if found.changes is None else tuple(found.changes[:_MOST_CHANGES]),
+        changes_left_out=max(0, len(found.changes or ()) - _MOST_CHANGES),
         releases=tuple(_row(item) for item in found.releases[:_MOST_RELEASES]),
-        contents=tuple(found.contents),
+        releases_left_out=max(0, len(found.releases) - _MOST_RELEASES),
+        contents=tuple(found.contents[:_MOST_PARTS]),
         contents_told=_contents_told(found),
         manifests=_manifests(image, name, found.workload),
         tool=tool,
@@ -156,13 +166,20 @@ def to_html(report: Report) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     shares = [
         Share(f"{item.origin}: {item.told}", item.size, item.origin) for item in report.layers
     ]
-    points = [Point(row.version, row.size, row.base) for row in reversed(report.releases)]
+    points = [
+        Point(visible(row.version), row.size, visible(row.base))
+        for row in reversed(report.releases)
+    ]
     plot = ""
     if len(points) > 1:
         ends = f"From {points[0].label} to {points[-1].label}"
@@ -171,17 +188,22 @@ def to_html(report: Report) -> str:
     return template.render(report=report, layer_bar=bar, size_plot=plot)
 
 
+def _shown(value: Any) -> Any:
+    """Text as it can be seen; what is HTML already is our own."""
+    return visible(value) if type(value) is str else value
+
+
 def _facts(image: RemoteImage, matrix: Matrix) -> tuple[tuple[str, str], ...]:
     labels = image.labels
     found = {
-        "For": _devices(labels.get(L4T, ""), matrix),
+        "Runs on": _devices(labels.get(L4T, ""), matrix),
         "Base": labels.get(BASE_NAME, ""),
         "Base digest": labels.get(BASE_DIGEST, ""),
         "Digest": image.manifest.digest,
         "Platform": str(image.config.platform),
         "Source": labels.get(_SOURCE, ""),
         "Revision": labels.get(REVISION, ""),
-        "Created": labels.get(CREATED, ""),
+        "Created": labels.get(CREATED, "").replace(_REPRODUCIBLE, ""),
     }
     return tuple((key, value) for key, value in found.items() if value)
 
@@ -204,7 +226,7 @@ def _commands(image: RemoteImage, signature: Signature) -> tuple[tuple[str, str]
         ("Run it on a cluster", f"imgctl deploy {pinned}"),
     ]
     if signature.text != NOT_SIGNED.text:
-        found.insert(0, ("Check it", f"imgctl verify {pinned} --key signing.pub"))
+        found.insert(0, ("Check it", f"imgctl verify {pinned} \\\n  --key signing.pub"))
     return tuple(found)
 
 
@@ -227,7 +249,7 @@ def _layers_told(image: RemoteImage, layers: Sequence[Layer]) -> str:
     base = sum(layer.size for layer in layers if layer.origin == "base")
     if not ours and not base:
         return f"{len(layers)} layers, {human(image.size)}; which are the base's could not be told."
-    return f"{human(ours)} of our own on {human(base)} of the base, in {len(layers)} layers."
+    return f"{human(ours)} of our own on a base of {human(base)}, in {len(layers)} layers."
 
 
 def _contents_told(found: Findings) -> str:
@@ -236,7 +258,9 @@ def _contents_told(found: Findings) -> str:
     packages = sum(part.kind == "package" for part in found.contents)
     files = len(found.contents) - packages
     told = f"{_count(packages, 'package')} and {_count(files, 'file')}"
-    return f"{told}, {found.contents_from}."
+    left = len(found.contents) - _MOST_PARTS
+    cut = f" The first {_MOST_PARTS} are shown." if left > 0 else ""
+    return f"{told}, {found.contents_from}.{cut}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -246,7 +270,14 @@ def _count(number: int, noun: str) -> str:
 def _row(item: Released) -> Row:
     labels = item.image.labels
     base = labels.get(BASE_NAME, "unknown")
-    return Row(str(item.version), item.digest, base, labels.get(BASE_DIGEST, ""), item.image.size)
+    return Row(
+        version=str(item.version),
+        digest=item.digest,
+        base=base,
+        base_digest=labels.get(BASE_DIGEST, ""),
+        size=item.image.size,
+        signed=item.signed,
+    )
 
 
 def _manifests(

@@ -59,8 +59,13 @@ def _print(found: Difference) -> None:
 
 
 def _line(change: Change) -> str:
+    from registry.text import visible
+
+    # One line each, whatever names an image holds: a terminal must not obey them.
+    name = visible(change.name, lines=False)
+    before, after = (visible(text or "", lines=False) for text in (change.before, change.after))
     if change.before is None:
-        return f"+ {change.what} {change.name}  {change.after}"
+        return f"+ {change.what} {name}  {after}"
     if change.after is None:
-        return f"- {change.what} {change.name}  {change.before}"
-    return f"~ {change.what} {change.name}  {change.before} -> {change.after}"
+        return f"- {change.what} {name}  {before}"
+    return f"~ {change.what} {name}  {before} -> {after}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry.oci import Platform
     from registry.reference import Reference
     from registry.repository import Repository
-    from registry.signing.claims import Claim
+    from registry.signing.statement import Statement
     from release.listing import Released
     from release.remote import RemoteImage
     from release.report import Findings, Signature
@@ -125,7 +125,6 @@ def _findings(
     platform: Platform,
     keys: tuple[str, ...],
 ) -> Findings:
-    from registry.signing.claims import read_claims
     from release.contents import from_layers, from_sbom
     from release.diff import compare
     from release.listing import list_releases
@@ -133,14 +132,17 @@ def _findings(
     from release.report import Findings
 
     digest = image.manifest.digest
-    claims, _ = read_claims(repository, digest)
+    signature, statements = _signature(repository, digest, keys)
     base_layers = _base_layers(client, image, mirror, platform)
-    parts, told = from_sbom(claims), "as the attached SBOM lists them"
+    parts, told = from_sbom(statements), "as the attached SBOM lists them"
     if parts is None:
         own = image.layers[base_layers:] if base_layers is not None else ()
-        parts, told = from_layers(repository, own), "as the image's own layers hold them"
+        parts, unread = from_layers(repository, own)
+        told = "as the image's own layers hold them"
         if base_layers is None:
             told = "There is no SBOM, and the base could not be read to tell what was added to it."
+        elif unread:
+            told += f"; {unread} of {len(own)} layers could not be looked into"
     l4t = image.labels.get(L4T)
     releases = list_releases(repository, _scheme(), platform, l4t) if l4t else []
     earlier = _earlier(releases, digest)
@@ -149,7 +151,7 @@ def _findings(
         difference = compare(earlier.image, repository, image, repository)
         changes = [change for change in difference.changes if change.what != "label"]
     return Findings(
-        signature=_signature(repository, digest, claims, keys),
+        signature=signature,
         base_layers=base_layers,
         previous=str(earlier.version) if earlier else "",
         changes=changes,
@@ -193,19 +195,34 @@ def _earlier(releases: list[Released], digest: str) -> Released | None:
 
 
 def _signature(
-    repository: Repository, digest: str, claims: list[Claim], keys: tuple[str, ...]
-) -> Signature:
+    repository: Repository, digest: str, keys: tuple[str, ...]
+) -> tuple[Signature, list[Statement]]:
+    """What is to be said of signatures, and what may be believed of what is attached.
+
+    With keys that is only what one of them signed; without, whatever there is.
+    """
+    from registry.signing.claims import read_claims
     from registry.signing.statement import SIGNATURE
     from registry.signing.verify import verify
     from release.report import NOT_SIGNED, Signature
 
-    if not any(claim.statement.predicate_type == SIGNATURE for claim in claims):
-        return NOT_SIGNED
+    trusted = public_keys(keys) if keys else []
+    claims, unread = read_claims(repository, digest)
+    statements = [claim.statement for claim in claims]
+    signed = any(item.predicate_type == SIGNATURE for item in statements)
+    if not signed and unread:
+        return Signature(f"cannot be read: {unread[0].place}; {unread[0].why}", "bad"), []
+    if not signed:
+        # Who brings a key expects a signature.
+        return (Signature(NOT_SIGNED.text, "bad"), []) if keys else (NOT_SIGNED, statements)
     if not keys:
-        return Signature("a signature is attached; it was not checked against a key")
+        told = "a signature is attached; it was not checked against a key"
+        return Signature(told), statements
     try:
-        verified = verify(repository, digest, public_keys(keys))
+        verified = verify(repository, digest, trusted)
     except Refused as error:
-        return Signature(f"not to be trusted: {error.what}; {error.why}", "bad")
+        why = f"; {error.why}" if error.why else ""
+        return Signature(f"not to be trusted: {error.what}{why}", "bad"), []
     names = sorted({item.hint for item in verified.signatures})
-    return Signature(f"good, by key {', '.join(names)}", "good")
+    told = f"good, by key {', '.join(names)}"
+    return Signature(told, "good"), [item.statement for item in verified.attestations]

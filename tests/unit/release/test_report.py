@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_it_says_what_it_is_for_which_devices_and_how_to_check_and_run_it(report
     for text in (
         "mnist 1.4.0", "Learns digits", "Jetson AGX Orin", "JetPack 5.1", report.digest,
         "good, by key abc", "Since 1.3.0", "tqdm", "MIT", "1 package and 1 file",
-        f"imgctl verify {report.reference} --key signing.pub", "kind: Deployment",
+        f"imgctl verify {report.reference} \\\n  --key signing.pub", "kind: Deployment",
         "nvidia.com/gpu",
     ):  # fmt: skip
         assert text in page, text
@@ -89,7 +90,7 @@ def test_whatever_an_image_says_of_itself_is_only_text(tmp_path: Path) -> None:
 def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     plain = image(tmp_path / "layout", **{L4T: "r99.0.0"})
     report = make_report(plain, Findings(Signature("not signed")), Matrix.load(), "1.0.0")
-    assert "which the matrix does not know" in dict(report.facts)["For"]
+    assert "which the matrix does not know" in dict(report.facts)["Runs on"]
     assert "could not be told" in report.layers_told
     assert report.changes is None
     assert not any("verify" in command for _, command in report.commands)
@@ -103,12 +104,52 @@ def test_an_image_without_a_history_still_has_its_layers_told_apart(report: Repo
 def test_contents_are_read_from_layers_where_nothing_is_attested(tmp_path: Path) -> None:
     store = LayoutStore.create(tmp_path / "layout")
     made = put(store, "x", tar({"lib/tqdm-4.66.1.dist-info/METADATA": b"m", "run.py": b"r"}))
-    parts = from_layers(store, made.layers)
+    parts, unread = from_layers(store, made.layers)
+    assert unread == 0
     assert Part("tqdm", "package", "4.66.1") in parts
     assert {part.name for part in parts if part.kind == "file"} == {
         "lib/tqdm-4.66.1.dist-info/METADATA",
         "run.py",
     }
+
+
+def test_a_layer_that_cannot_be_read_is_counted_and_hides_no_other(tmp_path: Path) -> None:
+    store = LayoutStore.create(tmp_path / "layout")
+    made = put(store, "x", b"no tar at all", tar({"run.py": b"r"}))
+    parts, unread = from_layers(store, made.layers)
+    assert ([part.name for part in parts], unread) == (["run.py"], 1)
+
+
+def test_names_that_turn_text_around_or_are_no_utf_8_are_shown_as_what_they_are(
+    tmp_path: Path,
+) -> None:
+    names = ["\u202egnp.exe", "\udcff.bin", "ctl\x1b[31m"]
+    found = Findings(Signature("x"), contents=[Part(name, "file") for name in names])
+    page = to_html(make_report(image(tmp_path / "layout"), found, Matrix.load(), "1"))
+    page.encode()
+    for shown in (r"\u202egnp.exe", r"\udcff.bin", r"ctl\x1b[31m"):
+        assert f">{shown}<" in page
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    found = Findings(
+        Signature("x"),
+        previous="1.3.0",
+        changes=[Change("file", str(number), None, "1") for number in range(130)],
+        contents=[Part(str(number), "file") for number in range(700)],
+        contents_from="as the attached SBOM lists them",
+    )
+    page = to_html(make_report(image(tmp_path / "layout"), found, Matrix.load(), "1"))
+    assert "And 30 more:" in page
+    assert "0 packages and 700 files, as the attached SBOM lists them. The first 500" in page
+
+
+def test_the_date_that_reproducible_builds_write_is_no_date(tmp_path: Path) -> None:
+    created = "org.opencontainers.image.created"
+    for date, said in (("1970-01-01T00:00:00Z", False), ("2025-03-04T05:06:07Z", True)):
+        made = image(tmp_path / date, **{created: date})
+        report = make_report(made, Findings(Signature("x")), Matrix.load(), "1")
+        assert ("Created" in dict(report.facts)) is said
 
 
 def test_a_small_layer_beside_a_huge_one_is_seen() -> None:
@@ -124,6 +165,18 @@ def test_a_release_on_another_base_is_marked() -> None:
     assert plot.count('class="dot"') == 2
     assert plot.count('class="ring"') == 1
     assert 'aria-label="Sizes. three releases"' in plot
+
+
+@pytest.mark.parametrize("name", ["1.{}.0", "1.{}.0-rc.1", "1.{}.0-" + "rc." * 20 + "1"])
+@pytest.mark.parametrize("count", [2, 9, 19, 20])
+def test_names_under_the_plot_do_not_touch(name: str, count: int) -> None:
+    plot = size_plot([Point(name.format(at), 10, "a") for at in range(count)], "", "")
+    pattern = r'<text x="([\d.]+)" y="184" text-anchor="middle">([^<]*)</text>'
+    places = sorted((float(x), len(text)) for x, text in re.findall(pattern, plot))
+    edges = [(x - size * 3.7, x + size * 3.7) for x, size in places]
+    assert edges[0][0] >= 0
+    assert edges[-1][1] <= WIDTH
+    assert all(one[1] < two[0] for one, two in pairwise(edges))
 
 
 @pytest.mark.parametrize(
