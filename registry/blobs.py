@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from registry.errors import CorruptContent, NotFound
 from registry.oci import Descriptor
@@ -13,21 +15,49 @@ from registry.oci import Descriptor
 # Large enough that the interpreter's work per chunk vanishes beside hashing it.
 CHUNK = 1 << 20
 
-OpenChunks = Callable[[], AbstractContextManager[Iterator[bytes]]]
+
+@dataclass(frozen=True)
+class Unread:
+    """Bytes that lie in an open file and have not been read: the kernel may send them by itself.
+
+    handle: the file's descriptor. offset, length: where they are in it, in bytes.
+    """
+
+    handle: int
+    offset: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, part: slice) -> Unread:
+        start, stop, _ = part.indices(self.length)
+        return Unread(self.handle, self.offset + start, max(0, stop - start))
+
+    def read(self) -> bytes:
+        """The bytes themselves; fewer where the file has become shorter."""
+        return os.pread(self.handle, self.length, self.offset)
+
+
+Chunk: TypeAlias = bytes | Unread
+"""A piece of a blob on its way."""
+
+OpenChunks = Callable[[], AbstractContextManager[Iterator[Chunk]]]
 """Opens a blob's bytes from the start; called again when a transfer has to start over."""
 
 
-def read_chunks(stream: BinaryIO, length: int) -> Iterator[bytes]:
-    """At most `length` bytes of a file, in chunks of CHUNK bytes, from where it stands."""
-    while length > 0:
-        chunk = stream.read(min(CHUNK, length))
-        if not chunk:
-            return
-        length -= len(chunk)
-        yield chunk
+def unread(handle: int, offset: int, length: int) -> Iterator[Unread]:
+    """Part of an open file as chunks of CHUNK bytes."""
+    for start in range(0, length, CHUNK):
+        yield Unread(handle, offset + start, min(CHUNK, length - start))
 
 
-def verified(chunks: Iterable[bytes], descriptor: Descriptor, place: str) -> Iterator[bytes]:
+def in_memory(chunk: Chunk) -> bytes:
+    """The chunk's bytes, read if they have not been."""
+    return chunk if isinstance(chunk, bytes) else chunk.read()
+
+
+def verified(chunks: Iterable[Chunk], descriptor: Descriptor, place: str) -> Iterator[bytes]:
     """Pass chunks on while hashing them; the last one only once digest and size are right.
 
     A consumer therefore never sees the end of wrong content. place: where the bytes come from,
@@ -37,7 +67,7 @@ def verified(chunks: Iterable[bytes], descriptor: Descriptor, place: str) -> Ite
     state = hashlib.new(algorithm)
     length = 0
     held: bytes | None = None
-    for chunk in chunks:
+    for chunk in map(in_memory, chunks):
         length += len(chunk)
         if length > descriptor.size:
             break

@@ -11,15 +11,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
-from registry.early import WatchfulTransport
+from registry.blobs import Chunk
 from registry.errors import BadInput, RegistryError, Unreachable
 from registry.proxies import Proxies
 from registry.tls import explain_tls
 from registry.url import Url
+from registry.wire import WatchfulTransport
 
 _POOL = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
 _CONNECT_TIMEOUT = 15.0  # seconds; a host that is there answers a SYN long before
@@ -42,7 +43,7 @@ class WrongScheme(Unreachable):
 
 @dataclass(frozen=True)
 class Request:
-    """One request. body: bytes, or an iterable of chunks whose length the headers state.
+    """One request. body: bytes, or chunks whose length in all the headers state.
 
     read_timeout: seconds to wait for the next bytes of the answer; None for the default.
     """
@@ -50,7 +51,7 @@ class Request:
     method: str
     url: Url
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Iterable[bytes] | None = None
+    body: bytes | Iterable[Chunk] | None = None
     read_timeout: float | None = None
 
 
@@ -214,13 +215,14 @@ class Connections:
                 f"the proxy set for {url.scheme} cannot be used", str(error).split("\n")[0]
             ) from error
 
-    def _counted(self, body: bytes | Iterable[bytes] | None) -> bytes | Iterable[bytes] | None:
+    def _counted(self, body: bytes | Iterable[Chunk] | None) -> bytes | Iterable[bytes] | None:
         if body is None or isinstance(body, bytes):
             self.counters.add(sent=len(body or b""))
             return body
-        return self._count_chunks(body)
+        # httpx hands on to its transport what it gets, and ours takes more than bytes.
+        return cast(Iterator[bytes], self._count_chunks(body))
 
-    def _count_chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _count_chunks(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
             yield chunk
             self.counters.add(sent=len(chunk))

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from registry.blobs import (
+    Chunk,
     OpenChunks,
     check_limit,
     check_size,
     missing_blob,
-    read_chunks,
+    unread,
     verified,
 )
 from registry.errors import BadInput, NotFound
@@ -120,10 +121,11 @@ class LayoutStore:
             yield verified(chunks, descriptor, str(self))
 
     @contextmanager
-    def open_unchecked(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-        """A blob's bytes, its size looked at and its digest not; for a receiver that hashes them.
+    def open_unchecked(self, descriptor: Descriptor) -> Iterator[Iterator[Chunk]]:
+        """A blob that nobody has read: its size is looked at and its digest not.
 
-        Raises NotFound, and CorruptContent for a file of another size.
+        For a receiver that hashes what it gets. Raises NotFound, and CorruptContent for a file of
+        another size.
         """
         path = self.blob_path(descriptor.digest)
         try:
@@ -132,7 +134,7 @@ class LayoutStore:
             raise missing_blob(descriptor, str(self)) from error
         with stream:
             check_size(descriptor, os.fstat(stream.fileno()).st_size, str(self))
-            yield read_chunks(stream, descriptor.size)
+            yield unread(stream.fileno(), 0, descriptor.size)
 
     def blob_bytes(self, descriptor: Descriptor, limit: int = 4 << 20) -> bytes:
         """A whole small blob; raises as open_blob does, and CorruptContent above limit bytes."""
@@ -167,7 +169,7 @@ class LayoutStore:
         path = self.blob_path(descriptor.digest)
         return path.is_file() and path.stat().st_size == descriptor.size
 
-    def _store(self, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
+    def _store(self, descriptor: Descriptor, chunks: Iterable[Chunk]) -> None:
         path = self.blob_path(descriptor.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = verified(chunks, descriptor, "what was to be stored")

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from registry.archive import ArchiveStore
+from registry.blobs import Chunk
 from registry.errors import NotFound, RegistryError, Unauthorized, Unreachable
 from registry.layout import LayoutStore
 from registry.oci import Descriptor
@@ -57,7 +59,7 @@ def same_place(source: Store, target: Store) -> bool:
 @contextmanager
 def open_from(
     origins: Sequence[Origin], blob: Descriptor, *, checked: bool = True
-) -> Iterator[Iterator[bytes]]:
+) -> Iterator[Iterator[Chunk]]:
     """A blob from the first origin that has it.
 
     checked: compare it with its digest also when it comes from this machine's disk. Raises NotFound
@@ -88,7 +90,7 @@ def open_from(
     )
 
 
-def _open(store: Store, blob: Descriptor, checked: bool) -> AbstractContextManager[Iterator[bytes]]:
-    if checked or not isinstance(store, LayoutStore):
+def _open(store: Store, blob: Descriptor, checked: bool) -> AbstractContextManager[Iterator[Chunk]]:
+    if checked or not isinstance(store, LayoutStore | ArchiveStore):
         return store.open_blob(blob)
     return store.open_unchecked(blob)

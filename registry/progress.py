@@ -15,7 +15,10 @@ class Progress(Protocol):
         """A task begins; total is its size in bytes where known."""
 
     def advance(self, key: str, amount: int) -> None:
-        """amount more bytes of the task are done (negative when it starts over)."""
+        """amount more bytes of the task are done (negative when it starts over).
+
+        Zero says that the task, which may have waited since start(), begins to move.
+        """
 
     def finish(self, key: str, note: str = "") -> None:
         """The task ended; note says how (`mounted`, `already there`)."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from registry.answers import Answer, error_for, project_missing
 from registry.auth import Authorizer, Permission
+from registry.blobs import Chunk
 from registry.credentials import Credentials
 from registry.errors import ImgctlError, RegistryError, Unreachable
 from registry.http import ConnectionLost, Connections, Reply, Request, WrongScheme
@@ -46,7 +47,7 @@ class Call:
     needs: frozenset[Permission] = frozenset()
     also: frozenset[Permission] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Iterable[bytes] | None = None
+    body: bytes | Iterable[Chunk] | None = None
     read_timeout: float | None = None
     basic: bool = False
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from registry.blobs import Chunk
 from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin, RemoteStore, open_from, same_place
@@ -358,7 +359,7 @@ class _Stream:
         self._checked = not isinstance(job.target, RemoteStore)
 
     @contextmanager
-    def open(self) -> Iterator[Iterator[bytes]]:
+    def open(self) -> Iterator[Iterator[Chunk]]:
         """The chunks from the start, also when some were handed out before."""
         self._job.progress.advance(self._blob.digest, -self._moved)
         self._moved, self.failure = 0, None
@@ -366,7 +367,7 @@ class _Stream:
         with open_from(self._job.origins, self._blob, checked=checked) as chunks:
             yield self._counted(chunks)
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _counted(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         try:
             for chunk in chunks:
                 if self._job.stop.is_set():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from registry.answers import Answer
-from registry.blobs import OpenChunks, verified
+from registry.blobs import Chunk, OpenChunks, verified
 from registry.challenge import Permission
 from registry.errors import CorruptContent, ImgctlError, RegistryError
 from registry.http import ConnectionLost
@@ -244,7 +244,7 @@ class Uploads:
         location = answer.headers.get("location")
         return _Begun(self._location(answer) if location else reached.location, size)
 
-    def _put(self, blob: Blob, location: Url, body: Iterator[bytes], length: int) -> Outcome:
+    def _put(self, blob: Blob, location: Url, body: Iterator[Chunk], length: int) -> Outcome:
         url = location.with_query("digest=" + quote(blob.descriptor.digest, safe=""))
         return self._send(blob, "PUT", url, body, length, {})
 
@@ -253,7 +253,7 @@ class Uploads:
         blob: Blob,
         method: str,
         url: Url,
-        body: Iterator[bytes],
+        body: Iterator[Chunk],
         length: int,
         headers: dict[str, str],
     ) -> Outcome:
@@ -274,7 +274,7 @@ class Uploads:
         method: str,
         target: str | Url,
         headers: dict[str, str] | None = None,
-        body: Iterator[bytes] | bytes | None = None,
+        body: Iterator[Chunk] | bytes | None = None,
     ) -> Call:
         doing = f"push to {self._session.host}/{blob.repository}"
         return Call(
@@ -313,11 +313,11 @@ class Uploads:
 class _Pieces:
     """An iterator of chunks, handed out in pieces of given lengths."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._rest: Chunk = b""
 
-    def take(self, length: int) -> Iterator[bytes]:
+    def take(self, length: int) -> Iterator[Chunk]:
         """The next length bytes."""
         while length > 0:
             chunk = self._rest or next(self._chunks)
@@ -337,7 +337,7 @@ class _Pieces:
             pass
 
 
-def _exactly(chunks: Iterator[bytes], descriptor: Descriptor) -> Iterator[bytes]:
+def _exactly(chunks: Iterator[Chunk], descriptor: Descriptor) -> Iterator[Chunk]:
     """Pass chunks on; raises CorruptContent when they are more or fewer than announced."""
     length = 0
     for chunk in chunks:

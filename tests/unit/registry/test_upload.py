@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import upload
+from registry.blobs import in_memory
 from registry.client import RegistryClient, RegistryOptions
 from registry.credentials import Credentials
 from registry.errors import (
@@ -514,7 +515,7 @@ def test_pieces_are_the_content_in_lengths_asked_for(chunks: list[bytes], length
     source = _Pieces(_exactly(iter(chunks), Descriptor("x", LAYER.digest, len(content))))
     found = []
     for start in range(0, len(content), length):
-        piece = b"".join(source.take(min(length, len(content) - start)))
+        piece = b"".join(map(in_memory, source.take(min(length, len(content) - start))))
         assert len(piece) == min(length, len(content) - start)
         found.append(piece)
     source.end()
