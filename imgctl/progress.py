@@ -53,6 +53,8 @@ class _Tasks:
         task = self.running.get(key)
         if task is not None:
             task.done += amount
+            if task.done <= 0:  # its turn has come, or it starts over
+                task.began = self.clock()
 
     def end(self, key: str) -> _Task | None:
         task = self.running.pop(key, None)

@@ -65,6 +65,19 @@ def test_a_moving_blob_has_a_bar_and_the_total_its_rate_and_time_left() -> None:
     ]
 
 
+def test_a_blob_that_waited_for_its_turn_is_timed_from_there() -> None:
+    clock = Clock()
+    stream = io.StringIO()
+    shown = LineProgress(stream, clock)
+    shown.start("a", "layer 3f2a", 8_000_000)
+    clock.now += 10
+    shown.advance("a", 0)
+    clock.now += 2
+    shown.advance("a", 8_000_000)
+    shown.finish("a")
+    assert stream.getvalue() == "layer 3f2a  8.0 MB in 2.0 s (4.0 MB/s)\n"
+
+
 def test_a_finished_blob_leaves_one_line_above_the_bars() -> None:
     clock = Clock()
     terminal, shown = bars(clock)
