@@ -88,22 +88,33 @@ def choose_base(
     *,
     variant: str | None = None,
 ) -> BaseImage:
-    """The first of several families, in order of preference, that has an image for the release.
+    """The best of the `candidates` of several families; raises as resolve does."""
+    found = candidates(matrix, release, families, framework, variant=variant)
+    if not found:
+        raise _refusal_of_all(matrix, release, families, framework, variant)
+    return found[0]
 
-    One with GPU code for every module of the release goes before one without (r39 runs on Orin and
-    Thor; an image proven on Thor only is taken last). Raises as resolve does, for the first family.
+
+def candidates(
+    matrix: Matrix,
+    release: L4TRelease,
+    families: Sequence[str],
+    framework: str | None = None,
+    *,
+    variant: str | None = None,
+) -> tuple[BaseImage, ...]:
+    """The image of each of several families that has one for the release, in order of preference.
+
+    Those with GPU code for every module of the release go before those without (r39 runs on Orin
+    and Thor; an image proven on Thor only is taken last).
     """
-    partial: BaseImage | None = None
-    for name in families:
-        found = _find(matrix, release, matrix.family(name), framework, variant)
-        if found is None:
-            continue
-        if not found.modules or set(release.modules) <= set(found.modules):
-            return found
-        partial = partial or found
-    if partial is not None:
-        return partial
-    raise _refusal(matrix, release, matrix.family(families[0]), framework, variant, families)
+    found = [_find(matrix, release, matrix.family(name), framework, variant) for name in families]
+    known = [base for base in found if base is not None]
+    return tuple(sorted(known, key=lambda base: not _serves_all(base, release)))
+
+
+def _serves_all(base: BaseImage, release: L4TRelease) -> bool:
+    return not base.modules or set(release.modules) <= set(base.modules)
 
 
 def variants(matrix: Matrix, release: L4TRelease, family: str) -> tuple[str, ...]:
@@ -272,13 +283,42 @@ def _refusal(
         held = " and ".join(family.provides)
         what, why = f"{family.name} has no {framework}", f"it holds {held}"
     elif variant and _find(matrix, release, family, framework, None):
+        offered = ", ".join(variants(matrix, release, family.name))
         what = f"there is no {variant!r} of {family.name} for {release.name}"
-        offered = variants(matrix, release, family.name)
-        why = f"there are: {', '.join(offered)}"
+        return Refused(what, f"there are: {offered}", "choose one of these, or leave it to imgctl")
     else:
         what = f"there is no {family.name} image for {release.name}"
         why = _extent(matrix, release, family)
     return Refused(what, why, _choices(matrix, release, family, framework, among))
+
+
+def _refusal_of_all(
+    matrix: Matrix,
+    release: L4TRelease,
+    families: Sequence[str],
+    framework: str | None,
+    variant: str | None,
+) -> Refused:
+    """The refusal when none of several families has anything."""
+    if variant and (found := candidates(matrix, release, families, framework)):
+        offered = [name for base in found for name in variants(matrix, release, base.family)]
+        return Refused(
+            f"there is no base {variant!r} for {release.name}",
+            f"there are: {', '.join(offered)}",
+            "choose one of these, or leave it to imgctl",
+        )
+    refusals = [
+        (name, _refusal(matrix, release, matrix.family(name), framework, None, families))
+        for name in families
+    ]
+    first = refusals[0][1]
+    if len(refusals) == 1:
+        return first
+    return Refused(
+        f"there is no base for {release.name} among {', '.join(families)}",
+        "; ".join(f"{name}: {refusal.why}" for name, refusal in refusals),
+        first.hint,
+    )
 
 
 def _extent(matrix: Matrix, release: L4TRelease, family: Family) -> str:
@@ -302,15 +342,24 @@ def _choices(
     # Those that hold the same frameworks first, then the ones a framework can be installed on.
     others = [item for item in matrix.families if item not in order and item != family]
     order += sorted(others, key=lambda item: not set(item.provides) & set(family.provides))
-    order = [item for item in order if not among or item.name in among]
     found = [_find(matrix, release, item, framework, None) for item in order]
-    names = [f"--base {base.family} ({base.reference})" for base in found if base is not None][:3]
+    existing = [base for base in found if base is not None]
+    names = [
+        f"--base {base.family} ({base.reference})"
+        for base in existing
+        if not among or base.family in among
+    ]
     if names:
-        return f"nearest for {release.name}: {', '.join(names)}"
+        return f"nearest for {release.name}: {', '.join(names[:3])}"
+    allowed = [matrix.family(name) for name in among] or [family]
     place = matrix.releases.index(release)
     nearest_first = sorted(enumerate(matrix.releases), key=lambda pair: abs(pair[0] - place))
     for _, other in nearest_first:
-        base = _find(matrix, other, family, None, None)
-        if base is not None:
-            return f"nearest of {family.name}: {base.reference}, which serves {other.name} hosts"
-    return ""
+        for item in allowed:
+            base = _find(matrix, other, item, framework, None)
+            if base is not None:
+                return f"nearest of {item.name}: {base.reference}, which serves {other.name} hosts"
+    # Nothing the definition allows holds the framework for any release at all.
+    holders = sorted(existing, key=lambda base: framework not in base.provides)
+    elsewhere = [f"{base.family} ({base.reference})" for base in holders[:3]]
+    return f"name one of these in `bases`: {', '.join(elsewhere)}" if elsewhere else ""

@@ -6,6 +6,7 @@ recipe of environment only. A combination with no living wheel is refused with t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from builder.recipes.values import AptSource, Archive, Installation, PipStep, Wh
 from registry.errors import BadInput, Refused
 
 __all__ = ["AptSource", "Archive", "PipStep", "Recipe", "Wheel", "find"]
+
+# What stands for itself in a Dockerfile's ADD and in a shell; the rest can be written as %24.
+_PLAIN_URL = re.compile(r"[A-Za-z0-9._~:/%@+,=!&;()\[\]-]+", re.ASCII)
 
 PROTECTED = {
     "pytorch": ("torch", "torchvision", "torchaudio"),
@@ -134,6 +138,15 @@ def find(
     )
 
 
+def check_lives(release: L4TRelease, framework: str | None, folder: Path = DATA) -> None:
+    """Raise Refused, with the reason, when no wheel of a framework lives for a release."""
+    if framework == "pytorch":
+        apt_data = read_data("apt.yaml", folder)
+        pytorch.installation(read_data("pytorch.yaml", folder), apt_data, release, None)
+    elif framework == "tensorflow":
+        tensorflow.installation(read_data("tensorflow.yaml", folder), release, None)
+
+
 def _check_framework(framework: str | None, base: BaseImage) -> None:
     if framework is not None and framework not in PROTECTED:
         raise BadInput(f"there is no framework {framework!r}", "", "write pytorch or tensorflow")
@@ -182,6 +195,6 @@ def _checked_mirror(url: str) -> str:
             "they would be written into the Dockerfile and the image's history",
             "let the mirror be read without them, or from the build's own network",
         )
-    if parts.query or parts.fragment or any(char.isspace() for char in url):
+    if parts.query or parts.fragment or not _PLAIN_URL.fullmatch(url):
         raise BadInput(f"{url!r} is not a folder's URL", "", "write https://HOST/FOLDER")
     return url.rstrip("/")

@@ -138,6 +138,14 @@ def docker_config() -> tuple[Path, dict[str, str]]:
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"), dict(os.environ)
 
 
+base_tag_option = click.option(
+    "--base-tag",
+    "variant",
+    metavar="TAG",
+    help="Not its newest: the tag, its version (1.12, 24.12) or its flavor (devel).",
+)
+
+
 def format_option(function: Command) -> Command:
     """Add `--format text|json`; the command gets it as `output_format`."""
     option = click.option(

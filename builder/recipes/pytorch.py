@@ -27,6 +27,7 @@ def installation(
     vision = _vision(data, raw)
     around = data["around"][release.major]
     needs = raw.get("needs", ())
+    why_none = "" if vision else data["vision_build"]["why"]
     after = [*around.get("deps", ()), *(data["vision_deps"] if vision else ())]
     return Installation(
         version=raw["torch"],
@@ -37,8 +38,8 @@ def installation(
         wheels=(torch, vision) if vision else (torch,),
         after=(PipStep(tuple(after)),) if after else (),
         archives=(cusparselt(apt_data),) if "cusparselt" in needs else (),
-        torchvision_why="" if vision else data["vision_build"]["why"],
-        notes=_notes(torch, vision),
+        torchvision_why=why_none,
+        notes=_notes(torch, vision, why_none),
     )
 
 
@@ -109,8 +110,8 @@ def _url(data: Mapping[str, Any], at: str, file: str) -> str:
     return f"{data['hosts'][host]}/{path}{file if at.endswith('/') else ''}"
 
 
-def _notes(torch: Wheel, vision: Wheel | None) -> tuple[str, ...]:
-    notes = [torch.note] if torch.note else []
+def _notes(torch: Wheel, vision: Wheel | None, why_none: str) -> tuple[str, ...]:
+    notes = [f"torch {torch.version}: {torch.note}"] if torch.note else []
     for wheel in (torch, vision):
         if wheel is None:
             continue
@@ -121,4 +122,6 @@ def _notes(torch: Wheel, vision: Wheel | None) -> tuple[str, ...]:
             )
         if wheel.sha256 is None:
             notes.append(f"no checksum of {wheel.file} is published: a --wheel-mirror pins it")
+    if why_none:
+        notes.append(f"torchvision is not in it: {why_none}")
     return tuple(notes)

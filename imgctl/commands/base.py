@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
 from imgctl.upstream import upstream_options
 from registry.errors import BadInput
 
@@ -30,6 +30,7 @@ def command() -> None:
 @click.option("--l4t", "releases", metavar="RELEASE", multiple=True,
               help="r35.2.1, jetpack-5.1, …; several times for several.")  # fmt: skip
 @click.option("--base", "family", metavar="FAMILY", help="This base family of those it can have.")
+@base_tag_option
 @click.option("--harbor", metavar="HOST", help="The Harbor to bring them to.")
 @click.option("--registry", "plain", metavar="HOST[/PREFIX]", help="Or any other registry.")
 @click.option("--project", "--base-project", "project", metavar="NAME",
@@ -74,7 +75,8 @@ def sync(
     if given["replicate"]:
         _check_replicate(given)
     matrix = Matrix.load()
-    wanted = _wanted(matrix, _requests(matrix, images, releases, given["family"]), bool(images))
+    requests = _requests(matrix, images, releases, (given["family"], given["variant"]))
+    wanted = _wanted(matrix, requests, bool(images))
     place = place_of(given, DEFAULT_PROJECT)
     mirror = Mirror(place.host, place.path)
     options = CopyOptions(
@@ -127,8 +129,12 @@ def _replicate(
 
 
 def _requests(
-    matrix: Matrix, images: tuple[str, ...], releases: tuple[str, ...], family: str | None
+    matrix: Matrix,
+    images: tuple[str, ...],
+    releases: tuple[str, ...],
+    base: tuple[str | None, str | None],
 ) -> list[Request]:
+    """Every image for every release. base: family and tag asked for."""
     from builder.definition import catalogue, find
     from builder.request import Request
     from imgctl.catalogue import image_roots
@@ -138,7 +144,7 @@ def _requests(
     roots = image_roots()
     definitions = [find(name, roots) for name in images] if images else list(catalogue(roots))
     found = [matrix.release(text) for text in releases]
-    return [Request(definition, release, family) for release in found for definition in definitions]
+    return [Request(definition, release, *base) for release in found for definition in definitions]
 
 
 def _wanted(matrix: Matrix, requests: list[Request], named: bool) -> list[WantedBase]:

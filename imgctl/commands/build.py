@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _LAST_SECOND = 253402300799
               help="r35.2.1, jetpack-5.1, …; several times for several.")  # fmt: skip
 @click.option("--target-l4t", metavar="RELEASE", help="The devices' release, where it differs.")
 @click.option("--base", "family", metavar="FAMILY", help="Base family; see `imgctl l4t RELEASE`.")
+@base_tag_option
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Takes the place of nvcr.io.")
 @click.option("--engine", type=click.Choice(["auto", "buildx", "direct"]), default="auto",
               show_default=True, help="auto is buildx where it works, else direct.")  # fmt: skip
@@ -83,7 +84,7 @@ def command(
     from registry.client import RegistryClient
 
     matrix = Matrix.load()
-    requests = _requests(matrix, images, every, releases, given["family"])
+    requests = _requests(matrix, images, every, releases, (given["family"], given["variant"]))
     settings = _settings(matrix, given, load)
     host = settings.mirror.host if settings.mirror else "nvcr.io"
     with shown() as progress, RegistryClient(registry.options(host), progress) as client:
@@ -104,8 +105,9 @@ def _requests(
     names: tuple[str, ...],
     every: bool,
     releases: tuple[str, ...],
-    family: str | None,
+    base: tuple[str | None, str | None],
 ) -> list[Request]:
+    """Every image for every release. base: family and tag asked for."""
     from builder.definition import catalogue, find
     from builder.request import Request
     from imgctl.catalogue import image_roots
@@ -122,7 +124,7 @@ def _requests(
         list(catalogue(roots)) if every else [find(name, roots) for name in names]
     )
     pairs = {
-        (definition.name, release.version): Request(definition, release, family)
+        (definition.name, release.version): Request(definition, release, *base)
         for definition in definitions
         for release in found
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl import __version__
-from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
 from imgctl.signing_options import KeyFlags, builder_id, key_options
 from registry.errors import BadInput, ImgctlError
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--backport", is_flag=True, help="A version below the last one is meant.")
 @click.option("--allow-dirty", is_flag=True, help="Release what no commit holds.")
 @click.option("--base", "family", metavar="FAMILY", help="Base family.")
+@base_tag_option
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Takes the place of nvcr.io.")
 @click.option("--engine", type=click.Choice(["auto", "buildx", "direct"]), default="auto",
               show_default=True, help="As in `imgctl build`.")  # fmt: skip
@@ -218,7 +219,8 @@ class _Run:
 
         definition = replace(self.definition, version=str(job.version))
         workshop = self._workshop(dist, source)
-        requests = [Request(definition, item, self.given["family"]) for item in self.releases]
+        base = (self.given["family"], self.given["variant"])
+        requests = [Request(definition, item, *base) for item in self.releases]
         for request in requests:
             # Before a build takes the place of the one that was released.
             check_plan(job, request.release.name, workshop.plan(request).identity)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import click
 
+from imgctl.options import base_tag_option
+
 
 @click.command(name="render")
 @click.argument("image")
 @click.option("--l4t", metavar="RELEASE", required=True, help="r35.2.1, 35.2.1, jetpack-5.1, …")
 @click.option("--base", "family", metavar="FAMILY", help="Base family.  [default: the first fit]")
+@base_tag_option
 @click.option("--target-l4t", metavar="RELEASE", help="What the device runs, if something else.")
 @click.option("--wheel-mirror", metavar="URL", help="Take wheels from here: URL/<file name>.")
 def command(
     image: str,
     l4t: str,
     family: str | None,
+    variant: str | None,
     target_l4t: str | None,
     wheel_mirror: str | None,
 ) -> None:
@@ -32,11 +36,12 @@ def command(
     if note := matrix.chosen(l4t):
         click.echo(f"note: {note}", err=True)
     target = matrix.release(target_l4t) if target_l4t else None
-    base = resolve_base(matrix, Request(definition, release, family), target)
+    base = resolve_base(matrix, Request(definition, release, family, variant), target)
     recipe = recipes.find(matrix, release, definition.framework, base)
     if wheel_mirror:
         recipe = recipe.with_mirror(wheel_mirror)
-    for line in (base.reason, base.note, *recipe.notes):
+    about_base = f"{base.tag}: {base.note}" if base.note else ""
+    for line in (base.reason, about_base, *recipe.notes):
         if line:
             click.echo(f"note: {line}", err=True)
     click.echo(render(definition, release, base, recipe, template_roots()), nl=False)

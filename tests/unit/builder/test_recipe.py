@@ -204,6 +204,18 @@ def test_tensorflow_comes_from_the_index_of_its_jetpack(
     )
 
 
+@pytest.mark.parametrize(
+    ("l4t", "numpy", "h5py"),
+    [("r32.4.4", "numpy==1.16.1", "h5py==2.10.0"), ("r32.5.1", "numpy==1.19.4", "h5py==3.1.0")],
+)
+def test_what_is_pinned_before_tensorflow_is_what_it_asks_for(
+    l4t: str, numpy: str, h5py: str
+) -> None:
+    before = [name for step in find(l4t, "tensorflow", "l4t-base").before for name in step.packages]
+    assert numpy in before
+    assert h5py in before
+
+
 @pytest.mark.parametrize("l4t", ["r38.2.0", "r38.4.0", "r39.2.1"])
 def test_tensorflow_on_jetpack_7_is_refused_with_the_reason(l4t: str) -> None:
     with pytest.raises(Refused) as caught:
@@ -269,6 +281,8 @@ def test_a_mirror_serves_what_else_comes_by_index() -> None:
         "https://me:pw@host/",
         "https://h/?a",
         "https://h/a b",
+        "https://h/$HOME",
+        'https://h/"]',
     ],
 )
 def test_a_mirror_that_cannot_be_one_is_bad_input(url: str) -> None:
