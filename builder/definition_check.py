@@ -36,11 +36,15 @@ _PIP = re.compile(
     r"(?:\s*,\s*(?:===|==|!=|<=|>=|~=|<|>)\s*[A-Za-z0-9.*+!_-]+)*)?",
     re.ASCII,
 )
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+# No minus at the end: apt would take the package away.
+_APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?", re.ASCII)
 # What NVIDIA builds for its devices' GPUs: an index gives a build for CPUs under the same name.
-_GPU_BUILDS = {"torch": "pytorch", "torchvision": "pytorch", "tensorflow": "tensorflow"}
+_GPU_BUILDS = {
+    "torch": "pytorch", "torchvision": "pytorch", "torchaudio": "pytorch",
+    "tensorflow": "tensorflow", "tensorflow-gpu": "tensorflow",
+}  # fmt: skip
 # They depend on nvidia-l4t-core, which installs on a Jetson only.
-_BOARD = re.compile(r"nvidia-(l4t-|jetpack)")
+_BOARD = re.compile(r"nvidia-(l4t-|jetpack|container(?![a-z-]))")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -91,7 +95,8 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise self.wrong(key, f"must be a list, it is {_named(value)}")
+            hint = f"write [{', '.join(value.split())}]" if isinstance(value, str) else ""
+            raise self.wrong(key, f"must be a list, it is {_named(value)}", hint)
         for item in value:
             if not isinstance(item, str):
                 raise self.wrong(key, f"must be a list of text, {item!r:.40} is {_named(item)}")
@@ -158,6 +163,10 @@ def _name(fields: Fields) -> str:
 
 
 def _version(fields: Fields) -> str:
+    if isinstance(fields.raw("version"), int | float):
+        # YAML makes a number of 1.0, which in quotes would be no semantic version either.
+        number = fields.raw("version")
+        raise fields.wrong("version", f"is {number}, not a semantic version", "like 1.0.0")
     version = fields.line("version")
     if not semver.Version.is_valid(version):
         raise fields.wrong("version", f"is {version!r:.80}, not a semantic version", "like 1.0.0")
@@ -200,7 +209,7 @@ def _packages(fields: Fields, key: str, pattern: re.Pattern[str], form: str) -> 
 def _pip(fields: Fields) -> tuple[str, ...]:
     packages = _packages(fields, "pip", _PIP, "NAME, NAME==VERSION or NAME>=VERSION")
     for item in packages:
-        name = re.split(r"[^A-Za-z0-9._-]", item)[0].lower()
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", item)[0]).lower()
         framework = _GPU_BUILDS.get(name)
         if framework not in (None, _framework(fields)):
             hint = f"write `framework: {framework}`, which brings the one for the GPU"

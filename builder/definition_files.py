@@ -119,7 +119,8 @@ def _real(path: Path, named: str, where: str) -> Path:
         return path.resolve(strict=True)
     except (FileNotFoundError, NotADirectoryError) as error:
         behind = f"it is a symlink to {path.readlink()}" if path.is_symlink() else str(path)
-        raise BadInput(f"{where}: source {named!r:.80} does not exist", behind) from error
+        hint = "add it to the definition's folder, or name what is there"
+        raise BadInput(f"{where}: source {named!r:.80} does not exist", behind, hint) from error
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{where}: source {named!r:.80} cannot be read", str(error)[:120]) from error
 

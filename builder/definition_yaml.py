@@ -22,6 +22,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path} does not exist", "", "a definition is a folder with an image.yaml"
         ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{path} cannot be read", reason, "it must be a text file") from error
     if size > MOST_BYTES:
         raise BadInput(f"{path} is {size} bytes", "", "a definition is a few lines of YAML")
     return parse_mapping(data, str(path))
