@@ -10,7 +10,9 @@ from builder.lint.finding import Hit, Level
 from builder.lint.shell import Command
 
 _LIBRARIES = "torch|torchvision|tensorflow|tensorrt|cv2|cupy|pycuda|jetson_inference|jetson_utils"
-_IMPORT = re.compile(rf"\b(?:import|from)\s+({_LIBRARIES})\b")
+_IMPORT = re.compile(
+    rf"(?<![-\w])(?:import|from)\s+(?:[\w.]+(?:\s+as\s+\w+)?\s*,\s*)*({_LIBRARIES})\b"
+)
 _NEEDS_DRIVER = ("nvidia-smi", "trtexec", "deviceQuery", "tegrastats")
 _COMPILERS = ("cuda-nvcc", "cuda-toolkit", "cuda-compiler", "cuda-minimal-build")
 

@@ -18,6 +18,7 @@ from builder.lint.shell import (
     PipInstall,
     apt_packages,
     commands,
+    exec_commands,
     pip_install,
     substitute,
 )
@@ -74,7 +75,7 @@ class Step:
             return ()
         listed = self.instruction.exec_form()
         if listed is not None:
-            return (Command(tuple(listed)),) if listed else ()
+            return tuple(exec_commands(listed))
         script = substitute(self.instruction.rest, self.variables)
         bodies = [text for number, text in self.lines if self._is_body(number)]
         return tuple(commands("\n".join([script, *bodies])))

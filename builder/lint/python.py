@@ -20,6 +20,13 @@ _PULLS_TORCH = {
     "ultralytics", "xformers",
 }  # fmt: skip
 _NEEDS_CUSPARSELT = re.compile(r"jp/v61/pytorch/torch-|jp/v60/pytorch/torch-\S*nv24\.0[67]")
+# A file name that is given out, and that no variable or pattern may still turn into another.
+_NAMELESS = re.compile(r"(?:^|/)[^/$*?\[{]*\.whl(?:#.*)?$")
+_GET_PIP = "bootstrap.pypa.io/get-pip.py"
+_GET_PIP_OLD = ("3.6", "3.7", "3.8")
+_GENERAL = re.compile(
+    r"//pypi\.(?:org|python)\b|(?=\S*pypi)\S*(?:\.edu\.cn|aliyun|tencent|huaweicloud|douban)"
+)
 _LAST_GOOD_NUMPY_R32 = (1, 19, 5)
 
 
@@ -27,6 +34,7 @@ def check_python(document: Document) -> Iterator[Hit]:
     """Everything about pip, in every stage."""
     for stage in document.stages:
         own = {id(step) for step in stage.steps}
+        yield from _get_pip(stage)
         for step, install in stage.installs():
             if id(step) in own:
                 yield from _torch(step, install, stage)
@@ -42,26 +50,30 @@ def _names(install: PipInstall) -> list[tuple[str, str, str]]:
     return [item for item in found if item[1]]
 
 
-def _has_index(step: Step, install: PipInstall) -> bool:
-    named = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
-    in_command = any(item.startswith(named) for item in install.environment)
-    return bool(install.indexes) or in_command or any(name in step.variables for name in named)
+def _indexes(step: Step, install: PipInstall, option: str, variable: str) -> str:
+    """What an option names, else the variable that stands for it."""
+    own = [item.partition("=")[2] for item in install.environment if item.startswith(variable)]
+    return install.value(option) or " ".join(own) or step.variables.get(variable, "")
+
+
+def _asked(step: Step, install: PipInstall) -> tuple[bool, str]:
+    """Whether the general index is asked, and every other index and link page that is."""
+    index = _indexes(step, install, "--index-url", "PIP_INDEX_URL")
+    extra = _indexes(step, install, "--extra-index-url", "PIP_EXTRA_INDEX_URL")
+    links = _indexes(step, install, "--find-links", "PIP_FIND_LINKS")
+    places = f"{index} {extra} {links}".split()
+    general = [place for place in places if _GENERAL.search(place)]
+    asked = (not index or bool(general)) and "--no-index" not in install.flags
+    return asked, " ".join(place for place in places if place not in general)
 
 
 def _torch(step: Step, install: PipInstall, stage: Stage) -> Iterator[Hit]:
     if stage.major is None:
         return
     names = _names(install)
-    for text, name, _ in names:
-        if name not in _TORCH:
-            continue
-        line = step.line_of(text)
-        if _REDIST in install.indexes:
-            yield Hit("torch-by-index", step, line, text)
-        elif _CPU_INDEX in install.indexes or not _has_index(step, install):
-            # From 2.11 on the general wheel has CUDA for JetPack 7.
-            level: Level | None = "warning" if stage.major >= 38 else None
-            yield Hit("cpu-torch", step, line, text, level=level)
+    for text, name, specifier in names:
+        if name in _TORCH:
+            yield from _torch_by_name(step, install, stage, (text, specifier))
     held = any(name in _TORCH or "torch-" in text for text, name, _ in names) or any(
         "torch-" in text for text in install.requirements
     )
@@ -71,6 +83,30 @@ def _torch(step: Step, install: PipInstall, stage: Stage) -> Iterator[Hit]:
     for text, name, _ in names:
         if name in _PULLS_TORCH:
             yield Hit("pulls-torch", step, step.line_of(text), text)
+
+
+def _torch_by_name(
+    step: Step, install: PipInstall, stage: Stage, wanted: tuple[str, str]
+) -> Iterator[Hit]:
+    text, specifier = wanted
+    line = step.line_of(text)
+    general, others = _asked(step, install)
+    # From 2.11 on the general wheel has CUDA for JetPack 7.
+    level: Level | None = "warning" if stage.major and stage.major >= 38 else None
+    if _REDIST in others:
+        yield Hit("torch-by-index", step, line, text)
+    elif _CPU_INDEX in others or (general and not others):
+        yield Hit("cpu-torch", step, line, text, level=level)
+    elif general and not _is_certain(install, specifier, others, level):
+        why = "the general index is asked as well, and pip prefers its manylinux wheel, a CPU build"
+        fix = "name the other index alone (--index-url), or better the wheel by URL and sha256"
+        yield Hit("cpu-torch", step, line, text, level=level, why=why, fix=fix)
+
+
+def _is_certain(install: PipInstall, specifier: str, others: str, level: Level | None) -> bool:
+    """Whether the general index cannot win: a local version, uv's order, JetPack 7."""
+    exact = re.match(r"===?[^,]*\+", specifier) is not None
+    return exact or install.program == "uv" or (level is not None and "/whl/cu" in others)
 
 
 def _constrained(stage: Stage) -> bool:
@@ -88,7 +124,7 @@ def _tensorflow(step: Step, install: PipInstall, stage: Stage) -> Iterator[Hit]:
         if stage.major >= 38:
             why = "nobody publishes a GPU wheel for JetPack 7"
             yield Hit("cpu-tensorflow", step, line, text, why=why, fix="use JetPack 6 or PyTorch")
-        elif not _has_index(step, install):
+        elif not _asked(step, install)[1]:
             yield Hit("cpu-tensorflow", step, line, text)
         elif _REDIST in install.indexes and "+nv" not in specifier and stage.major > 32:
             why = "the general index has newer CPU builds, and pip takes the newest"
@@ -98,9 +134,11 @@ def _tensorflow(step: Step, install: PipInstall, stage: Stage) -> Iterator[Hit]:
 def _wheels(step: Step, install: PipInstall, stage: Stage) -> Iterator[Hit]:
     for text in install.requirements:
         found = wheel(text)
-        if found is None:
-            continue
         line = step.line_of(text)
+        if found is None:
+            if _NAMELESS.search(text):
+                yield Hit("wheel-name", step, line, text.rsplit("/", 1)[-1])
+            continue
         if found.platform != "any" and "aarch64" not in found.platform:
             yield Hit("wheel-python", step, line, f"{found.name} is for {found.platform}")
         elif not _fits_python(found.python, found.abi, stage):
@@ -121,6 +159,16 @@ def _fits_python(tags: str, abi: str, stage: Stage) -> bool:
         return int(match[1]) <= minor
     # Another Python beside the base's own is a common way to newer wheels on JetPack 4.
     return int(match[1]) == minor or f"python3.{match[1]}" in set(stage.packages())
+
+
+def _get_pip(stage: Stage) -> Iterator[Hit]:
+    if stage.python not in _GET_PIP_OLD:
+        return
+    for step in stage.steps:
+        if _GET_PIP in step.text:
+            fix = f"take {_GET_PIP.replace('/get', f'/pip/{stage.python}/get')}"
+            detail = f"the base has Python {stage.python}"
+            yield Hit("get-pip", step, step.line_of(_GET_PIP), detail, fix=fix)
 
 
 def _mentions(stage: Stage, word: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -47,12 +47,16 @@ class Command:
 
 @dataclass(frozen=True)
 class PipInstall:
-    """One `pip install`: requirements as written, option names, and (option, value) pairs."""
+    """One `pip install`: requirements as written, option names, and (option, value) pairs.
+
+    program: `pip`, or `uv`, which takes a package from the first index that has it.
+    """
 
     requirements: tuple[str, ...]
     flags: frozenset[str]
     values: tuple[tuple[str, str], ...]
     environment: tuple[str, ...]
+    program: str = "pip"
 
     def value(self, option: str) -> str:
         """All values of an option, separated by spaces."""
@@ -72,6 +76,11 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
         return variables.get(match[1] or match[2], match[0])
 
     return _VARIABLE.sub(value, text)
+
+
+def exec_commands(listed: Sequence[str]) -> Iterator[Command]:
+    """The command of an exec form, or those it gives to a shell."""
+    yield from _command(list(listed))
 
 
 def commands(script: str) -> Iterator[Command]:
@@ -167,10 +176,10 @@ def pip_install(command: Command) -> PipInstall | None:
     if "install" not in words:
         return None
     words.remove("install")
-    return _pip_words(words, command.environment)
+    return _pip_words(words, command.environment, "uv" if program == "uv" else "pip")
 
 
-def _pip_words(words: list[str], environment: tuple[str, ...]) -> PipInstall:
+def _pip_words(words: list[str], environment: tuple[str, ...], program: str) -> PipInstall:
     requirements: list[str] = []
     flags: set[str] = set()
     values: list[tuple[str, str]] = []
@@ -191,4 +200,4 @@ def _pip_words(words: list[str], environment: tuple[str, ...]) -> PipInstall:
             flags.add(word)
         else:
             requirements.append(word)
-    return PipInstall(tuple(requirements), frozenset(flags), tuple(values), environment)
+    return PipInstall(tuple(requirements), frozenset(flags), tuple(values), environment, program)

@@ -53,14 +53,15 @@ def sources_of(
         return
     for argument in arguments or (DOCKERFILE,):
         path = Path(argument)
-        if path.is_file():
+        if path.is_file() or path.is_fifo():
             yield read_source(path, release)
         elif (path / FILE_NAME).is_file():
             yield from rendered(load(path), known, release)
         elif (path / DOCKERFILE).is_file():
             yield read_source(path / DOCKERFILE, release)
         elif "/" in argument or path.is_dir() or argument.startswith(DOCKERFILE):
-            what = "holds neither Dockerfile nor image.yaml" if path.is_dir() else "is not there"
+            what = "is not a file" if path.exists() else "is not there"
+            what = "holds neither Dockerfile nor image.yaml" if path.is_dir() else what
             raise BadInput(f"{argument} {what}", "", "name a Dockerfile or an image")
         else:
             yield from rendered(find(argument, known.image_roots), known, release)

@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False),
-    default="/",
-    show_default=True,
-    help="With --detect: where the device's file system is mounted.",
+    metavar="FOLDER",
+    help="With --detect: where the device's file system is mounted.  [default: /]",
 )
 @format_option
-def command(release: str | None, detect: bool, root: str, output_format: str) -> None:
+def command(release: str | None, detect: bool, root: str | None, output_format: str) -> None:
     """Jetson Linux releases and what exists for them.
 
     Without RELEASE, the table of all. RELEASE is r35.5.0, 35.5.0, jetpack-5.1.3 or 5.1.3.
@@ -40,9 +39,11 @@ def command(release: str | None, detect: bool, root: str, output_format: str) ->
 
     if release is not None and detect:
         raise BadInput("give either a release or --detect")
+    if root is not None and not detect:
+        raise BadInput("--root goes with --detect", "", f"write imgctl l4t --detect --root {root}")
     matrix = Matrix.load()
     if detect:
-        _show_device(matrix, root, output_format)
+        _show_device(matrix, root or "/", output_format)
     elif release is not None:
         if chosen := matrix.chosen(release):
             click.echo(chosen, err=True)

@@ -83,6 +83,10 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
         (f"{BASE}RUN sudo apt dist-upgrade -y\n", f"{BASE}RUN echo apt upgrade is not run\n"),
         (f"{BASE}RUN bash -c 'apt-get full-upgrade'\n", f"{BASE}RUN pip3 install --upgrade pip\n"),
         (
+            f'{BASE}RUN ["/bin/sh", "-c", "apt-get update && apt-get upgrade -y"]\n',
+            f'{BASE}RUN ["echo", "apt-get", "upgrade"]\n',
+        ),
+        (
             f"{BASE}RUN <<EOF\napt-get update\napt-get upgrade -y\nEOF\n",
             f"{BASE}RUN <<EOF\n# apt-get upgrade\napt-get update\nEOF\n",
         ),
@@ -167,6 +171,10 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
         ),
         (f"{BASE}RUN nvidia-smi\n", f"{BASE}RUN pip3 download torch\n"),
         (
+            f"{R32}RUN python3 -c 'import numpy as np, torch'\n",
+            f"{R32}RUN python3 fetch.py --import torch\n",
+        ),
+        (
             f"{R32}RUN python3 -c 'import cv2'\n",
             "FROM python:3.11\nRUN python3 -c 'import torch'\n",
         ),
@@ -183,6 +191,23 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
             f"{JETPACK36}ENV PIP_INDEX_URL=https://wheels.example.com/simple\n{PIP}torch\n",
         ),
         (f"{JETPACK36}RUN uv pip install torch\n", "FROM python:3.11\nRUN pip install torch\n"),
+        # Another index beside the general one: pip takes the CPU build from the latter.
+        (
+            f"{JETPACK36}{PIP}torch --extra-index-url https://wheels.example.com/simple\n",
+            f"{JETPACK36}{PIP}torch==2.5.0+ours --extra-index-url https://wheels.example.com/simple\n",
+        ),
+        (
+            f"{JETPACK36}{PIP}torch -i https://wheels.example.com/s --extra-index-url https://pypi.python.example/simple\n",
+            f"{JETPACK36}RUN uv pip install --no-cache torch --extra-index-url https://wheels.example.com/simple\n",
+        ),
+        (
+            f"{JETPACK36}{PIP}torch -f /wheels\n",
+            f"{JETPACK36}{PIP}torch --no-index -f /wheels\n",
+        ),
+        (
+            f"{JETPACK36}ENV PIP_EXTRA_INDEX_URL=https://wheels.example.com/simple\n{PIP}torch\n",
+            f"FROM ubuntu:24.04\nRUN echo 'deb https://repo.download.nvidia.com/jetson/common r39.2 main' > /x\n{PIP}torch --extra-index-url https://download.pytorch.org/whl/cu130\n",
+        ),
     ],
     "torch-by-index": [
         (f"{JETPACK36}{PIP}torch --extra-index-url {REDIST}/v61\n", f"{JETPACK36}{PIP}{TORCH36}\n"),
@@ -225,6 +250,30 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
         (
             f"{R32}{PIP}/tmp/foo-1.0-cp37-abi3-linux_aarch64.whl\n",
             f"{BASE}{PIP}/tmp/foo-1.0-cp37-abi3-linux_aarch64.whl /tmp/bar-2-py3-none-any.whl\n",
+        ),
+    ],
+    "wheel-name": [
+        (
+            f"{R32}{PIP}https://nvidia.box.com/shared/static/fjtbno0vpo676a25cgvuqc1wty0fkkg6.whl\n",
+            f"{R32}{PIP}/wheels/*.whl\n",
+        ),
+        (
+            f"{R32}RUN wget -O torch.whl https://example.com/x && pip3 install torch.whl\n",
+            f"{R32}{PIP}torch-1.10.0-cp36-cp36m-linux_aarch64.whl\n",
+        ),
+        (
+            f"{BASE}{PIP}'torch @ https://example.com/torch.whl#sha256=0'\n",
+            f"{BASE}{PIP}https://example.com/$WHEEL.whl\n",
+        ),
+    ],
+    "get-pip": [
+        (
+            f"{R32}RUN curl https://bootstrap.pypa.io/get-pip.py | python3\n",
+            f"{R32}RUN curl https://bootstrap.pypa.io/pip/3.6/get-pip.py | python3\n",
+        ),
+        (
+            f"{BASE}ADD https://bootstrap.pypa.io/get-pip.py /\n",
+            f"{JETPACK36}ADD https://bootstrap.pypa.io/get-pip.py /\n",
         ),
     ],
     "cusparselt-missing": [

@@ -127,3 +127,9 @@ def test_a_release_and_detect_exclude_each_other(imgctl: Any) -> None:
     code, _, err = imgctl("r35.2.1", "--detect")
     assert code == 2
     assert "either a release or --detect" in err
+
+
+def test_a_root_without_detect_is_bad_input(imgctl: Any, jetson: Path) -> None:
+    code, out, err = imgctl("--root", str(jetson))
+    assert (code, out) == (2, "")
+    assert "--detect" in err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,22 @@ def test_stdin_is_read_for_a_dash(imgctl: Any, monkeypatch: pytest.MonkeyPatch) 
     code, out, _ = imgctl("-")
     assert code == 3
     assert out.startswith("-:1: error base-unknown")
+
+
+def test_a_pipe_is_read_as_a_file_is(imgctl: Any, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_text, args=(NO_SUCH_TAG,))
+    writer.start()
+    code, out, _ = imgctl("./pipe")
+    writer.join()
+    assert code == 3
+    assert out.startswith("pipe:1: error base-unknown")
+
+
+def test_a_device_is_no_dockerfile(imgctl: Any) -> None:
+    code, _, err = imgctl("/dev/null")
+    assert code == 2
+    assert "/dev/null is not a file" in err
 
 
 def test_the_same_finding_in_two_files_is_explained_once(imgctl: Any, folder: Path) -> None:
