@@ -17,12 +17,12 @@ from imgctl.settings import (
     check_keys,
     check_section,
     defaults_for,
-    environment_name,
     flag_name,
     load_settings,
     option_names,
     settings_path,
 )
+from imgctl.uniform import prepare
 
 PACKAGE = "imgctl.commands"
 # What `imgctl --help` shows together, in the order of an image's life.
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         if module is None:
             return None
         command: click.Command = import_module(module).command
-        _bind_environment(command)
+        prepare(command)
         settings = _settings()
         if settings is not None:
             check_section(settings, cmd_name, command)
@@ -105,15 +105,6 @@ def _check_top(settings: SettingsFile, command: click.Command) -> None:
     check_keys(settings, known)
 
 
-def _bind_environment(command: click.Command) -> None:
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.envvar is None:
-            parameter.envvar = environment_name(parameter)
-    if isinstance(command, click.Group):
-        for child in command.commands.values():
-            _bind_environment(child)
-
-
 def _default_map(
     settings: SettingsFile, command: click.Command, names: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -135,7 +126,10 @@ def _listed(option: click.Option, value: Any) -> Any:
     return [value] if option.multiple and not isinstance(value, list) else value
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="imgctl", message="%(prog)s %(version)s")
 def cli() -> None:
     """Build GPU images for NVIDIA Jetson, push them to Harbor, run exactly them at the edge."""

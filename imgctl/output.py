@@ -33,7 +33,9 @@ def run(group: click.Group, args: list[str] | None = None) -> int:
 
 def _run(group: click.Group, args: list[str] | None) -> int:
     try:
-        result = group.main(args=args, prog_name="imgctl", standalone_mode=False)
+        # https://no-color.org: any value but an empty one. None lets the terminal decide.
+        color = False if os.environ.get("NO_COLOR") else None
+        result = group.main(args=args, prog_name="imgctl", standalone_mode=False, color=color)
     except click.exceptions.Abort:
         click.echo("imgctl: interrupted; run the same command again to finish", err=True)
         return INTERRUPTED

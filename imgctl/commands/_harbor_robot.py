@@ -11,6 +11,7 @@ import click
 
 from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
+from imgctl.uniform import WholeHelpGroup
 from registry.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _DEFAULT_DAYS = 90
 
 
-@click.group(name="robot")
+@click.group(name="robot", cls=WholeHelpGroup)
 def robot() -> None:
     """Robot accounts of a project."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
+from imgctl.uniform import WholeHelpGroup
 from imgctl.upstream import upstream_options
 from registry.errors import BadInput
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_PROJECT = "nvcr"
 
 
-@click.group(name="base")
+@click.group(name="base", cls=WholeHelpGroup)
 def command() -> None:
     """Keep the bases that images are built on in a registry of your own."""
 

@@ -13,6 +13,7 @@ from imgctl.commands._harbor_gc import collect
 from imgctl.commands._harbor_robot import robot
 from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
+from imgctl.uniform import WholeHelpGroup
 from imgctl.upstream import endpoint, upstream_options
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DEFAULT_IMMUTABLE = "*-l4t-*"
 DEFAULT_KEEP = 10
 
 
-@click.group(name="harbor")
+@click.group(name="harbor", cls=WholeHelpGroup)
 def command() -> None:
     """Set up and look after a project on Harbor."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgctl.options import format_option
+from imgctl.uniform import WholeHelpGroup
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ DEFAULT_FILES = {
 }
 
 
-@click.group(name="node")
+@click.group(name="node", cls=WholeHelpGroup)
 def command() -> None:
     """Set up and check a Jetson as an edge node."""
 

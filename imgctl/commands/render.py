@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from imgctl.options import base_tag_option
+from imgctl.options import base_tag_option, format_option
 
 
 @click.command(name="render")
@@ -14,6 +14,7 @@ from imgctl.options import base_tag_option
 @base_tag_option
 @click.option("--target-l4t", metavar="RELEASE", help="What the device runs, if something else.")
 @click.option("--wheel-mirror", metavar="URL", help="Take wheels from here: URL/<file name>.")
+@format_option
 def command(
     image: str,
     l4t: str,
@@ -21,6 +22,7 @@ def command(
     variant: str | None,
     target_l4t: str | None,
     wheel_mirror: str | None,
+    output_format: str,
 ) -> None:
     """Print the Dockerfile that builds IMAGE for an L4T release."""
     from builder import recipe as recipes
@@ -29,6 +31,7 @@ def command(
     from builder.matrix import Matrix
     from builder.request import Request, resolve_base
     from imgctl.catalogue import image_roots, template_roots
+    from imgctl.output import print_json
 
     definition = find(image, image_roots())
     matrix = Matrix.load()
@@ -41,7 +44,12 @@ def command(
     if wheel_mirror:
         recipe = recipe.with_mirror(wheel_mirror)
     about_base = f"{base.tag}: {base.note}" if base.note else ""
-    for line in (base.reason, about_base, *recipe.notes):
-        if line:
-            click.echo(f"note: {line}", err=True)
-    click.echo(render(definition, release, base, recipe, template_roots()), nl=False)
+    notes = [line for line in (base.reason, about_base, *recipe.notes) if line]
+    for line in notes:
+        click.echo(f"note: {line}", err=True)
+    dockerfile = render(definition, release, base, recipe, template_roots())
+    if output_format == "json":
+        found = {"image": definition.name, "version": definition.version, "l4t": release.name}
+        print_json({**found, "base": str(base.reference), "dockerfile": dockerfile, "notes": notes})
+    else:
+        click.echo(dockerfile, nl=False)

@@ -18,6 +18,8 @@ from deploy.run_commands import (
     step_commands,
 )
 from deploy.workload import Mount
+from imgctl.options import format_option
+from imgctl.output import print_json
 from registry.errors import BadInput, ImgctlError
 
 
@@ -52,6 +54,7 @@ from registry.errors import BadInput, ImgctlError
 @click.option("--execute", is_flag=True, help="Run it instead of printing it.")
 @click.option("--dist", type=click.Path(path_type=Path), default=Path("dist"), show_default=True,
               help="Where builds are.")  # fmt: skip
+@format_option
 def command(
     image: str,
     args: tuple[str, ...],
@@ -66,6 +69,7 @@ def command(
     steps: bool,
     execute: bool,
     dist: Path,
+    output_format: str,
 ) -> int:
     """Print the command that runs IMAGE on this device, or run it with --execute.
 
@@ -94,7 +98,11 @@ def command(
         return _execute(request)
     commands = step_commands(request) if steps else [run_command(request)]
     pull = pull_command(request)
-    for line in [pull, *commands] if pull else commands:
+    lines = [pull, *commands] if pull else commands
+    if output_format == "json":
+        print_json({"image": reference, "commands": [list(line) for line in lines]})
+        return 0
+    for line in lines:
         click.echo(shell_line(line))
     return 0
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from imgctl.cli import STAGES, cli, command_modules
@@ -81,3 +84,100 @@ def test_a_setting_that_nothing_reads_is_refused(
 def test_settings_of_other_commands_may_stand_on_top(imgctl: Any) -> None:
     Path("imgctl.yaml").write_text("harbor: local-harbor.com\nl4t: [r35.2.1]\ntags: {}\n")
     assert imgctl(*SHOW)[0] == 0
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Each command that does something, by the words it is called with."""
+    group = click.Context(cli)
+
+    def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(command, click.Group):
+            for child, below in command.commands.items():
+                yield from walk(f"{name} {child}", below)
+        else:
+            yield name, command
+
+    for name in command_modules():
+        found = cli.get_command(group, name)
+        assert found is not None
+        yield from walk(name, found)
+
+
+def test_every_command_answers_in_json_and_explains_its_options() -> None:
+    for name, command in every_command():
+        options = [item for item in command.params if isinstance(item, click.Option)]
+        assert command.help, name
+        assert [item.opts for item in options if not item.help] == [], name
+        formats = next(item for item in options if "--format" in item.opts)
+        assert isinstance(formats.type, click.Choice)
+        assert "json" in formats.type.choices, name
+
+
+def test_values_of_options_are_called_by_what_they_are() -> None:
+    vague = {"TEXT", "PATH", "FILE_OR_DIR", "DIRECTORY", "INTEGER", "INTEGER RANGE"}
+    for name, command in every_command():
+        shown = {
+            option.opts[0]: option.make_metavar(click.Context(command))
+            for option in command.params
+            if isinstance(option, click.Option) and not option.is_flag
+        }
+        assert {flag: value for flag, value in shown.items() if value in vague} == {}, name
+
+
+def test_help_of_a_group_is_uncut_and_uses_a_wide_terminal(
+    imgctl: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    for words in (["harbor"], ["harbor", "robot"], ["node"], ["base"]):
+        _, out, _ = imgctl(*words, "--help")
+        assert "..." not in out.partition("Commands:")[2]
+    _, out, _ = imgctl("build", "--help")
+    assert 80 < max(map(len, out.splitlines())) <= 100
+
+
+def test_names_of_images_are_completed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images/mine").mkdir(parents=True)
+    (tmp_path / "images/mine/image.yaml").write_text("name: mine\n")
+    for words, expected in (("build m", ["mine", "mnist"]), ("push --ha", ["--harbor"])):
+        monkeypatch.setenv("COMP_WORDS", f"imgctl {words}")
+        monkeypatch.setenv("COMP_CWORD", "2")
+        monkeypatch.setenv("_IMGCTL_COMPLETE", "bash_complete")
+        assert run(cli, []) == 0
+        out = capsys.readouterr().out
+        assert [line.partition(",")[2] for line in out.splitlines()] == expected
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("", True), ("1", False)])
+def test_no_color_is_obeyed(
+    value: str, coloured: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a terminal, which a pipe is not."""
+    import os
+    import pty
+    import subprocess
+    import sys
+
+    ours, theirs = pty.openpty()
+    script = Path(sys.executable).parent / "imgctl"
+    environment = {**os.environ, "NO_COLOR": value, "TERM": "xterm"}
+    with subprocess.Popen(
+        [str(script), "demo"], stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL,
+        env=environment, cwd=tmp_path,
+    ) as child:  # fmt: skip
+        os.close(theirs)
+        with FileIO(ours) as terminal:
+            shown = b"".join(_chunks(terminal))
+        assert child.wait(60) == 0
+    assert (b"\x1b[" in shown) is coloured
+
+
+def _chunks(terminal: FileIO) -> Iterator[bytes]:
+    """All that is written to a terminal; reading fails once its other side is closed."""
+    while True:
+        try:
+            yield terminal.read(1 << 16)
+        except OSError:
+            return
