@@ -7,6 +7,7 @@ a base was read from, the network and caches are kept beside the identity, not i
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -202,11 +203,7 @@ def make_plan(
         files=_context(definition),
         requirements=tuple(definition.pip) if wheels else (),
         command=tuple(definition.command),
-        workload={
-            "kind": definition.workload.kind,
-            "gpus": definition.workload.gpus,
-            "host_network": definition.workload.host_network,
-        },
+        workload=_workload(definition),
         labels=dict(sorted((annotations | dict(choices.labels)).items())),
         annotations=annotations,
         build_args=dict(sorted(choices.build_args.items())),
@@ -238,8 +235,18 @@ def _annotations(
         f"{_OCI}base.digest": remote.manifest.digest,
         f"{_OURS}l4t": release.name,
         f"{_OURS}jetpack": release.jetpack,
+        # For who has only the image, and is to write what runs it.
+        f"{_OURS}workload": json.dumps(_workload(definition), sort_keys=True),
     }
     return {key: value for key, value in sorted(values.items()) if value}
+
+
+def _workload(definition: ImageDefinition) -> dict[str, Any]:
+    return {
+        "kind": definition.workload.kind,
+        "gpus": definition.workload.gpus,
+        "host_network": definition.workload.host_network,
+    }
 
 
 def _context(definition: ImageDefinition) -> tuple[ContextFile, ...]:

@@ -16,6 +16,9 @@ from registry.errors import BadInput
 KINDS = ("pod", "deployment", "job", "daemonset")
 EDGE_ROLE = "node-role.kubernetes.io/edge"
 RUNTIME_CLASS = "nvidia"
+# Keeps a DaemonSet from taking in a bare Pod of the same workload: it selects by labels alone,
+# where a Deployment adds a hash and a Job an id.
+_OWNER = {"imgctl.io/kind": "daemonset"}
 
 Object = dict[str, Any]
 
@@ -111,14 +114,16 @@ def job(workload: Workload) -> Object:
 
 def daemonset(workload: Workload) -> Object:
     """A DaemonSet: one on every node the workload may run on."""
+    template = _template(workload)
+    template["metadata"]["labels"] |= _OWNER
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
         "metadata": _metadata(workload),
         "spec": {
-            "selector": {"matchLabels": _selector(workload)},
+            "selector": {"matchLabels": _selector(workload) | _OWNER},
             "updateStrategy": {"type": "RollingUpdate"},
-            "template": _template(workload),
+            "template": template,
         },
     }
 
@@ -191,7 +196,9 @@ def _container(workload: Workload) -> Object:
     if workload.args:
         container["args"] = list(workload.args)
     if workload.env:
-        container["env"] = [{"name": key, "value": value} for key, value in workload.env]
+        container["env"] = [
+            {"name": key, "value": value} for key, value in dict(workload.env).items()
+        ]
     limits = {"memory": workload.memory} if workload.memory else {}
     if workload.gpus:
         limits[workload.gpu_resource] = str(workload.gpus)

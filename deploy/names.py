@@ -12,7 +12,9 @@ from registry.errors import BadInput
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 _LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_QUANTITY = re.compile(r"(?:[0-9]+(?:\.[0-9]{1,3})?)(?:[KMGTPE]i|[kMGTPE])?", re.ASCII)
+_QUANTITY = re.compile(
+    r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[KMGTPE]i|[kMGTPE]|[eE]\+?[0-9]{1,2})?", re.ASCII
+)
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
 
 
@@ -57,8 +59,12 @@ def label_value(text: str) -> str:
 
 
 def check_quantity(text: str) -> str:
-    """Return text if it is a positive memory quantity such as `4Gi`; raise BadInput."""
-    if not _QUANTITY.fullmatch(text) or not text.strip("0.KMGTPEik"):
+    """Return text if it is a positive memory quantity such as `4Gi`; raise BadInput.
+
+    Fractions of a byte (`512m`, which Docker's users mean as megabytes) are refused.
+    """
+    found = _QUANTITY.fullmatch(text)
+    if found is None or not found["number"].strip("0."):
         raise BadInput(f"{text!r} is not a quantity", "", "write a number and a unit, like 4Gi")
     return text
 
@@ -66,5 +72,8 @@ def check_quantity(text: str) -> str:
 def check_environment_name(text: str) -> str:
     """Return text if a container may have an environment variable of that name."""
     if not _ENV_NAME.fullmatch(text) or text == "." or text.startswith(".."):
-        raise BadInput(f"{text!r} cannot be the name of an environment variable")
+        raise BadInput(
+            f"{text!r} cannot be the name of an environment variable",
+            "letters, digits, '-', '_' and '.', no digit at the front",
+        )
     return text

@@ -10,16 +10,20 @@ from typing import Any
 from deploy.manifests import Object, manifests
 from deploy.workload import Workload, from_record
 from deploy.yaml_text import to_yaml
+from registry.errors import BadInput
 from registry.files import replace_text
 
 KUSTOMIZATION = "kustomization.yaml"
+_HEAD = "# Written by imgctl: the files of its last run in this folder.\n"
 
 
 def write_folder(objects: Sequence[Object], folder: Path, *, as_json: bool = False) -> list[Path]:
     """Write each object to its own file, then kustomization.yaml; return the paths in order.
 
-    Each file is replaced in one step. Other files in the folder are left alone.
+    Each file is replaced in one step. Other files in the folder are left alone. Raises BadInput,
+    with nothing written, when the kustomization.yaml there is someone else's.
     """
+    _check_ours(folder / KUSTOMIZATION)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for item in objects:
@@ -34,8 +38,15 @@ def write_folder(objects: Sequence[Object], folder: Path, *, as_json: bool = Fal
         "kind": "Kustomization",
         "resources": [path.name for path in written],
     }
-    replace_text(folder / KUSTOMIZATION, to_yaml([kustomization]))
+    replace_text(folder / KUSTOMIZATION, _HEAD + to_yaml([kustomization]))
     return [*written, folder / KUSTOMIZATION]
+
+
+def _check_ours(path: Path) -> None:
+    if path.is_file() and not path.read_bytes().startswith(_HEAD.encode()):
+        raise BadInput(
+            f"{path} was not written by imgctl", "it would be replaced", "name another folder"
+        )
 
 
 def write_matching(

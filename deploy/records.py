@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.workload import from_record
+from deploy.workload import from_record, workload_name, workload_of
 from registry.errors import BadInput
-from registry.reference import Reference, check_host
+from registry.reference import Reference, check_host, is_digest
 
 PUSH_FILE = "push.json"
 BUILD_FILE = "build.json"
@@ -39,6 +39,8 @@ def find_record(text: str, dist: Path, repository_root: str = "") -> Found:
     there is none, or several to choose from.
     """
     path = _record_path(text, dist)
+    if path.name == BUILD_FILE and not repository_root:
+        path = _best(path.parent)
     record = read_record(path)
     if record.get("kind") == "build":
         record = _as_pushed(record, repository_root, path)
@@ -60,18 +62,35 @@ def read_record(path: Path) -> dict[str, Any]:
     return value
 
 
-def from_reference(image: Reference, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Workload arguments for an image without a record here: its name, its digest, its labels.
+def from_reference(
+    image: Reference, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> dict[str, Any]:
+    """Workload arguments for an image without a record here; `batch` only where it is known.
 
-    labels: those of the image's config; imgctl's own builds say there what they are.
+    labels: of the image's config. annotations: of its manifest. imgctl's own builds say there
+    what they are and how they run.
     """
-    name = image.repository.rsplit("/", 1)[-1].replace("_", "-").replace(".", "-")
     return {
-        "name": name,
+        "name": workload_name(image.repository.rsplit("/", 1)[-1]),
         "image": image,
         "version": labels.get(VERSION_LABEL, ""),
         "l4t": labels.get("io.imgctl.l4t", ""),
+        "identity": _digest(annotations.get("io.imgctl.plan", "")),
+        **_labelled(labels.get("io.imgctl.workload", "")),
     }
+
+
+def _digest(text: str) -> str:
+    return text if is_digest(text) else ""
+
+
+def _labelled(text: str) -> dict[str, Any]:
+    """What the label says of the workload; nothing where somebody else wrote it."""
+    try:
+        value = json.loads(text)
+        return workload_of(value) if isinstance(value, dict) and "kind" in value else {}
+    except (ValueError, TypeError, RecursionError):
+        return {}
 
 
 def labels_of(found: Found) -> Mapping[str, str]:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 class RemoteImage:
     """An image looked up: the reference with its digest, its config's labels, and its weight.
 
-    size: bytes of all its layers as they are stored, that is compressed.
+    annotations: of its manifest. size: bytes of all its layers as they are stored, compressed.
     """
 
     image: Reference
     labels: Mapping[str, str] = field(hash=False)
     size: int
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def look_up(client: RegistryClient, image: Reference) -> RemoteImage:
@@ -47,6 +48,7 @@ def look_up(client: RegistryClient, image: Reference) -> RemoteImage:
         image.with_digest(image.digest or document.digest),
         {str(key): str(value) for key, value in labels.items()},
         sum(layer.size for layer in document.layers),
+        document.annotations,
     )
 
 

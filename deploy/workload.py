@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,6 +145,8 @@ class Workload:
             check_label(key, value)
         for key, _ in self.env:
             check_environment_name(key)
+        _check_once("node label", self.selector)
+        _check_once("environment variable", self.env)
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):
             raise BadInput("two volumes are mounted at the same path", ", ".join(targets))
@@ -183,6 +186,16 @@ class Workload:
         return {key: value for key, value in found.items() if value} | dict(self.annotations)
 
 
+def _check_once(what: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse a key with two values: one would win in silence, or the API server refuse both."""
+    known: dict[str, str] = {}
+    for key, value in pairs:
+        if known.setdefault(key, value) != value:
+            raise BadInput(
+                f"the {what} {key} is given twice", f"{known[key]!r} and {value!r}", "give it once"
+            )
+
+
 def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """A push record's part of a Workload, as keyword arguments; raises BadInput.
 
@@ -195,13 +208,11 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
         image = Reference.parse(f"{record['repository']}@{record['digest']}")
         workload = record.get("workload") or {}
         return {
-            "name": str(record["image"]),
+            "name": workload_name(str(record["image"])),
             "image": Reference(
                 image.host, image.repository, tags[0] if tags else None, image.digest
             ),
-            "batch": workload.get("kind", "batch") == "batch",
-            "gpus": int(workload.get("gpus", 0)),
-            "host_network": bool(workload.get("host_network", False)),
+            **workload_of(workload),
             "command": tuple(record.get("command") or ()),
             "version": str(record.get("version") or _version(tags)),
             "l4t": str(record.get("l4t", "")),
@@ -209,6 +220,23 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("the record is not a push record", f"field {error}", "push again") from error
+
+
+def workload_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What an image's definition says of how it runs, as a Workload's keyword arguments.
+
+    value: with `kind`, `gpus` and `host_network` as image.yaml has them.
+    """
+    return {
+        "batch": value.get("kind", "batch") == "batch",
+        "gpus": int(value.get("gpus", 0)),
+        "host_network": bool(value.get("host_network", False)),
+    }
+
+
+def workload_name(image: str) -> str:
+    """The name of what runs an image: its own, with what Kubernetes does not allow as `-`."""
+    return re.sub(r"[._]", "-", image)
 
 
 def _version(tags: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import click
 
 from imgctl import __version__
 from imgctl.settings import (
+    FREE_SECTIONS,
     SettingsFile,
     check_keys,
     check_section,
@@ -20,6 +21,7 @@ from imgctl.settings import (
     flag_name,
     load_settings,
     option_names,
+    option_value,
     settings_path,
 )
 from imgctl.uniform import prepare
@@ -110,20 +112,18 @@ def _default_map(
 ) -> dict[str, Any]:
     given = defaults_for(settings, names)
     options = [item for item in command.params if isinstance(item, click.Option)]
+    sections = {*command_modules(), *FREE_SECTIONS}
     values: dict[str, Any] = {
-        str(item.name): _listed(item, given[flag_name(item)])
+        str(item.name): option_value(item, given[flag_name(item)])
         for item in options
         if flag_name(item) in given
+        # `harbor` is an option, and a section of settings as well.
+        and not (isinstance(given[flag_name(item)], dict) and flag_name(item) in sections)
     }
     if isinstance(command, click.Group):
         for name, child in command.commands.items():
             values[name] = _default_map(settings, child, (*names, name))
     return values
-
-
-def _listed(option: click.Option, value: Any) -> Any:
-    """The value; in a list of its own where the option may be repeated."""
-    return [value] if option.multiple and not isinstance(value, list) else value
 
 
 @click.group(

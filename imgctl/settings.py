@@ -12,6 +12,7 @@ dashes or underscores alike; a section named as a command holds for that command
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from registry.errors import BadInput
 FILE_NAME = "imgctl.yaml"
 # Sections that are no command's: how tags are made, what is trusted, how a project is set up.
 FREE_SECTIONS = frozenset({"tags", "policy", "harbor_project"})
+
+# The metavar of an option that names something and gives it a value.
+_PAIR = re.compile(r"\[?(KEY|NAME)\[?=")
 
 
 @dataclass(frozen=True)
@@ -84,19 +88,35 @@ def defaults_for(settings: SettingsFile, names: tuple[str, ...]) -> dict[str, An
     """The file's values for one command, as click's default_map wants them.
 
     names: the command's path, for example ("harbor", "init"). Keys of the file's sections win
-    over its top-level keys, inner sections over outer ones.
+    over its top-level keys, inner sections over outer ones. Mappings are among the values: those
+    of options that take KEY=VALUE, and sections.
     """
-    found = {key: item for key, item in settings.values.items() if not isinstance(item, dict)}
+    found = dict(settings.values)
     level: Any = settings.values
     for name in names:
         level = level.get(name.replace("-", "_"), {}) if isinstance(level, dict) else {}
         if isinstance(level, dict):
-            found |= {
-                str(key).replace("-", "_"): item
-                for key, item in level.items()
-                if not isinstance(item, dict)
-            }
+            found |= {str(key).replace("-", "_"): item for key, item in level.items()}
     return found
+
+
+def option_value(option: click.Option, value: Any) -> Any:
+    """A value of the file as click takes it; BadInput for a mapping where none can be.
+
+    An option that may be repeated takes one value, a list, or, where it is KEY=VALUE, a mapping.
+    """
+    if not isinstance(value, dict):
+        return [value] if option.multiple and not isinstance(value, list) else value
+    if not option.multiple or not _PAIR.match(option.metavar or ""):
+        raise BadInput(f"the setting {flag_name(option)!r} cannot be a mapping", f"it is {value!r}")
+    return [f"{key}={_word(item)}" for key, item in value.items()]
+
+
+def _word(value: Any) -> str:
+    """As it stands in the file: true is no Python's True."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def flag_name(option: click.Option) -> str:

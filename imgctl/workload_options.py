@@ -51,9 +51,9 @@ class WorkloadFlags:
         if is_reference(text):
             remote = looked_up(text, registry, self.offline)
             labels = remote.labels
-            arguments = from_reference(remote.image, labels)
-            # Nothing says whether its program ends; what is asked for does.
-            arguments["batch"] = not set(self.kinds) & {"deployment", "daemonset"}
+            arguments = from_reference(remote.image, labels, remote.annotations)
+            # Where nothing says whether its program ends, what is asked for does.
+            arguments.setdefault("batch", not set(self.kinds) & {"deployment", "daemonset"})
         else:
             found = find_record(text, self.dist, self.root)
             arguments, labels, path = found.arguments, labels_of(found), found.path

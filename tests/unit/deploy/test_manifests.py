@@ -149,6 +149,9 @@ def test_two_shares_of_one_gpu_are_refused() -> None:
         {"gpu_resource": "a b/gpu"},
         {"memory": "lots"},
         {"memory": "0"},
+        {"memory": "0.00Gi"},
+        {"memory": "512m"},
+        {"memory": "."},
         {"node": "Orin_03"},
         {"namespace": "kube system"},
         {"pull_secret": "-x"},
@@ -156,6 +159,8 @@ def test_two_shares_of_one_gpu_are_refused() -> None:
         {"target": "k3s"},
         {"selector": (("a b", "c"),)},
         {"selector": (("zone", "-c"),)},
+        {"selector": (("a", "1"), ("a", "2"))},
+        {"env": (("A", "1"), ("A", "2"))},
         {"env": (("1A", "x"),)},
         {"env": (("..A", "x"),)},
         {"image": Reference("h.example", "p/i", "v1")},
@@ -210,7 +215,6 @@ def test_every_character_survives_the_yaml() -> None:
 
 
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
-labels = st.tuples(names, names)
 workloads = st.builds(
     workload,
     name=names,
@@ -218,17 +222,19 @@ workloads = st.builds(
     batch=st.booleans(),
     command=st.lists(st.text(min_size=1), max_size=3).map(tuple),
     args=st.lists(st.text(), max_size=3).map(tuple),
-    env=st.lists(st.tuples(names.map(lambda n: "E" + n), st.text()), max_size=3).map(tuple),
+    env=st.dictionaries(names.map(lambda n: "E" + n), st.text(), max_size=3).map(
+        lambda found: tuple(found.items())
+    ),
     mounts=st.sampled_from([(), (Mount("/data", "/data", True), Mount("/x", "/y"))]),
     gpus=st.integers(0, 1),
     gpu_resource=st.sampled_from(["nvidia.com/gpu", "nvidia.com/gpu.shared"]),
     shared=st.booleans(),
-    memory=st.sampled_from(["", "4Gi", "512Mi", "1.5G"]),
+    memory=st.sampled_from(["", "4Gi", "512Mi", "1.5G", "1e9", ".5Gi", "4.Gi", "128974848"]),
     host_network=st.booleans(),
     namespace=st.one_of(st.just(""), names),
     replicas=st.integers(0, 5),
     node=st.one_of(st.just(""), names),
-    selector=st.lists(labels, max_size=2).map(tuple),
+    selector=st.dictionaries(names, names, max_size=2).map(lambda found: tuple(found.items())),
     tolerations=st.lists(
         st.builds(
             Toleration,

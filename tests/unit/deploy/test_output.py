@@ -47,3 +47,16 @@ def test_only_its_owner_reads_a_secret(tmp_path: Path) -> None:
     path, kustomization = write_folder([item], tmp_path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(kustomization.stat().st_mode) == 0o644
+
+
+def test_a_kustomization_of_someone_else_is_not_replaced(tmp_path: Path) -> None:
+    item = {"kind": "Pod", "metadata": {"name": "app"}}
+    write_folder([item], tmp_path)
+    write_folder([item], tmp_path)
+    theirs = "resources: [base]\n"
+    (tmp_path / "kustomization.yaml").write_text(theirs)
+    (tmp_path / "app-pod.yaml").unlink()
+    with pytest.raises(BadInput, match="was not written by imgctl"):
+        write_folder([item], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kustomization.yaml"]
+    assert (tmp_path / "kustomization.yaml").read_text() == theirs

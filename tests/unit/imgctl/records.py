@@ -66,10 +66,12 @@ def put(dist: Path, *records: dict[str, Any], image: str = "mnist", tag: str = T
 
 
 @contextmanager
-def registry_with(repository: str, tag: str, **config: Any) -> Iterator[tuple[str, str]]:
+def registry_with(
+    repository: str, tag: str, annotations: dict[str, str] | None = None, **config: Any
+) -> Iterator[tuple[str, str]]:
     """A registry on loopback holding one image; yields its host and the manifest's digest.
 
-    config: fields of the image's config, laid over those of a Jetson's.
+    annotations: of its manifest. config: fields of its config, laid over those of a Jetson's.
     """
     value = {"os": "linux", "architecture": "arm64", "rootfs": {"type": "layers"}, **config}
     raw = json.dumps(value).encode()
@@ -81,6 +83,7 @@ def registry_with(repository: str, tag: str, **config: Any) -> Iterator[tuple[st
         "config": {"mediaType": "application/vnd.docker.container.image.v1+json",
                    "digest": sha256(raw), "size": len(raw)},
         "layers": [layer],
+        **({"annotations": annotations} if annotations else {}),
     }  # fmt: skip
     document = Document.of(manifest, DOCKER_MANIFEST)
     registry = MemoryRegistry()

@@ -35,8 +35,11 @@ def pod_spec(item: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "image",
-    ["mnist", f"mnist:{TAG}", f"dist/mnist/{TAG}", "dist/mnist", f"dist/mnist/{TAG}/push.json"],
-)
+    [
+        "mnist", f"mnist:{TAG}", f"dist/mnist/{TAG}", "dist/mnist", f"dist/mnist/{TAG}/push.json",
+        f"dist/mnist/{TAG}/build.json",
+    ],
+)  # fmt: skip
 def test_an_image_pushed_from_here_by_all_its_names(call: Call, tmp_path: Path, image: str) -> None:
     put(tmp_path / "dist", build_record(), push_record())
     code, out, err = call("manifests", image)
@@ -170,6 +173,21 @@ def test_defaults_come_from_imgctl_yaml(call: Call, tmp_path: Path) -> None:
     assert "resources" not in pod["spec"]["containers"][0]
 
 
+def test_what_names_and_values_belong_together_may_be_a_mapping(call: Call, tmp_path: Path) -> None:
+    put(tmp_path / "dist", push_record(), build_record())
+    settings = tmp_path / "imgctl.yaml"
+    settings.write_text("manifests:\n  selector: {zone: a}\n  env: {A: 1, B: true, C: }\n")
+    _, out, _ = call("manifests", "mnist", "--kind", "pod")
+    (pod,) = objects(out)
+    assert pod["spec"]["nodeSelector"] == {"zone": "a"}
+    assert pod["spec"]["containers"][0]["env"] == [
+        {"name": "A", "value": "1"}, {"name": "B", "value": "true"}, {"name": "C", "value": ""},
+    ]  # fmt: skip
+    settings.write_text("namespace: {name: vision}\n")
+    code, _, err = call("manifests", "mnist")
+    assert (code, "'namespace' cannot be a mapping" in err) == (2, True)
+
+
 def test_a_tag_in_a_registry_is_pinned_to_its_digest(call: Call) -> None:
     labels = {"io.imgctl.l4t": "r35.2.1", "org.opencontainers.image.version": "1.0.0"}
     with registry_with("algorithms/mnist", "v1", config={"Labels": labels}) as (host, digest):
@@ -180,6 +198,51 @@ def test_a_tag_in_a_registry_is_pinned_to_its_digest(call: Call) -> None:
     assert item["metadata"]["annotations"]["imgctl.io/tag"] == f"{host}/algorithms/mnist:v1"
     assert item["metadata"]["labels"]["imgctl.io/l4t"] == "r35.2.1"
     assert item["metadata"]["labels"]["app.kubernetes.io/version"] == "1.0.0"
+
+
+def test_our_own_image_says_by_itself_how_it_runs_and_where_it_is_from(call: Call) -> None:
+    labels = {"io.imgctl.workload": '{"gpus": 1, "host_network": true, "kind": "batch"}'}
+    annotations = {"io.imgctl.plan": PLAN}
+    with registry_with(
+        "algorithms/mnist", "v1", annotations, config={"Labels": labels}
+    ) as (host, digest):  # fmt: skip
+        image = f"{host}/algorithms/mnist@{digest}"
+        code, out, err = call("manifests", image, "--kind", "deployment")
+    (item,) = objects(out)
+    assert code == 0
+    assert "use --kind job" in err
+    assert item["metadata"]["annotations"]["imgctl.io/plan"] == PLAN
+    assert pod_spec(item)["hostNetwork"] is True
+    assert pod_spec(item)["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
+
+
+@pytest.mark.parametrize("label", ["batch", "[]", "{}", '{"kind": "batch", "gpus": []}'])
+def test_a_label_that_somebody_else_wrote_says_nothing(call: Call, label: str) -> None:
+    labels = {"io.imgctl.workload": label}
+    with registry_with("p/app", "v1", config={"Labels": labels}) as (host, _):
+        code, out, err = call("manifests", f"{host}/p/app:v1", "--kind", "deployment")
+    assert (code, err) == (0, "")
+    assert "resources" not in out
+
+
+@pytest.mark.parametrize("name", ["my_app", "my.app"])
+def test_a_name_that_kubernetes_does_not_allow_is_written_with_dashes(
+    call: Call, tmp_path: Path, name: str
+) -> None:
+    put(tmp_path / "dist", build_record(image=name), image=name)
+    code, out, _ = call("manifests", name, "--harbor", "h.example")
+    (item,) = objects(out)
+    assert (code, item["metadata"]["name"]) == (0, "my-app")
+    assert f"h.example/algorithms/{name}@" in out
+
+
+def test_a_daemon_set_takes_in_no_pod_that_is_not_its_own(call: Call, tmp_path: Path) -> None:
+    put(tmp_path / "dist", push_record(), build_record())
+    _, out, _ = call("manifests", "mnist", "--kind", "pod,daemonset")
+    pod, daemonset = objects(out)
+    selector = daemonset["spec"]["selector"]["matchLabels"].items()
+    assert selector <= daemonset["spec"]["template"]["metadata"]["labels"].items()
+    assert not selector <= pod["metadata"]["labels"].items()
 
 
 def test_a_digest_the_registry_does_not_have_is_an_error(call: Call) -> None:
@@ -213,6 +276,8 @@ def test_offline_takes_a_digest_at_its_word(call: Call) -> None:
         (["mnist", "--name", "Mnist"], "'Mnist' cannot be a name"),
         (["mnist", "--selector", "zone"], "has no '='"),
         (["mnist", "--selector", "zo ne=a"], "'zo ne' cannot be a label key"),
+        (["mnist", "--selector", "a=1", "--selector", "a=2"], "label a is given twice"),
+        (["mnist", "--env", "A=1", "--env", "A=2"], "environment variable A is given twice"),
         (["mnist", "--env", "1A=x"], "'1A' cannot be the name of an environment variable"),
         (["mnist", "--volume", "data:/data"], "must be absolute"),
         (["mnist", "--toleration", "a:Never"], "'Never' is not a taint effect"),
