@@ -6,20 +6,34 @@ from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 
 from deploy.pin.files import Change
+from deploy.pin.parted import Edit
 from deploy.pin.plan import Pin
+from registry.errors import BadInput
 
 _AROUND = 3  # lines of context
 
 
 def edited(text: str, pins: Iterable[Pin]) -> str:
-    """The text with every pin's field replaced; pins are of this text and in any order."""
+    """The text with every pin's field replaced; pins are of this text and in any order.
+
+    Raises BadInput where an image's new name has no place.
+    """
     parts = []
     position = 0
-    for pin in sorted(pins, key=lambda item: item.place.field.start):
-        field = pin.place.field
-        parts += [text[position : field.start], pin.after]
-        position = field.end
+    for start, end, after in sorted(edit for pin in pins for edit in _edits(pin)):
+        parts += [text[position:start], after]
+        position = end
     return "".join((*parts, text[position:]))
+
+
+def _edits(pin: Pin) -> list[Edit]:
+    field = pin.place.field
+    if field.parts is None:
+        return [(field.start, field.end, pin.after)]
+    try:
+        return field.parts.edits(field.image, pin.after)
+    except BadInput as error:
+        raise BadInput(f"{pin.place}: {field.image}: {error.why}", "", error.hint) from error
 
 
 def diff(change: Change) -> str:

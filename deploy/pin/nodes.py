@@ -46,17 +46,22 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mapping:
-    """pairs: keys and values in order, repeated and merge keys included."""
+    """pairs: keys and values in order, repeated and merge keys included. flow: within braces."""
 
     pairs: list[tuple[Node, Node]]
+    flow: bool = False
 
     def text(self, key: str) -> str:
         """The value of a key that is a scalar; "" for any other."""
+        value = self.value(key)
+        return value.value if isinstance(value, Scalar) else ""
+
+    def value(self, key: str) -> Node | None:
+        """What stands under a key, aliases followed; None when there is no such key."""
         for name, value in self.pairs:
             if isinstance(name, Scalar) and name.value == key:
-                value = target(value)
-                return value.value if isinstance(value, Scalar) else ""
-        return ""
+                return target(value)
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +114,7 @@ class _Builder:
     def __init__(self) -> None:
         self.documents: list[Node] = []
         self._anchors: dict[str, Node | None] = {}
-        self._open: list[tuple[list[Node], str | None]] = [(self.documents, None)]
+        self._open: list[tuple[list[Node], str | None, bool]] = [(self.documents, None, False)]
 
     def take(self, event: Any) -> None:
         """Add what an event begins, ends or is."""
@@ -121,13 +126,13 @@ class _Builder:
         elif kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
             if event.anchor:
                 self._anchors[event.anchor] = None
-            self._open.append(([], event.anchor))
+            self._open.append(([], event.anchor, bool(event.flow_style)))
         elif kind is yaml.SequenceEndEvent:
-            items, anchor = self._open.pop()
+            items, anchor, _ = self._open.pop()
             self._add(Sequence(items), anchor)
         elif kind is yaml.MappingEndEvent:
-            items, anchor = self._open.pop()
-            self._add(Mapping(list(zip(items[::2], items[1::2], strict=True))), anchor)
+            items, anchor, flow = self._open.pop()
+            self._add(Mapping(list(zip(items[::2], items[1::2], strict=True)), flow), anchor)
         elif kind is yaml.AliasEvent:
             self._add(self._alias(event), None)
         elif kind is yaml.DocumentStartEvent:

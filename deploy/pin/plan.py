@@ -209,7 +209,7 @@ def _text(goal: _Goal, digest: str, wishes: Wishes) -> str:
     assert goal.image is not None  # noqa: S101 - for the type checker
     text = goal.text
     tagged = goal.image.tag is not None
-    if wishes.drop_tag and tagged:
+    if wishes.drop_tag and tagged and goal.place.field.parts is None:
         text = text[: text.rindex(":")]
     elif not tagged and not goal.image.digest and not wishes.drop_tag:
         # Said, so that a later --update knows what to look up.

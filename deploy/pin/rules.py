@@ -22,14 +22,10 @@ _KIND = re.compile(r"\*|[A-Za-z][A-Za-z0-9]*")
 
 @dataclass(frozen=True)
 class ImagePath:
-    """steps: keys on the way, ANY for whatever key or item is there.
-
-    text_only: the path ends at strings that may hold objects, and is no image itself.
-    """
+    """steps: keys on the way, ANY for whatever key or item is there."""
 
     kind: str
     steps: tuple[str, ...]
-    text_only: bool = False
 
     @classmethod
     def parse(cls, text: str) -> ImagePath:
@@ -73,21 +69,40 @@ _POD_SPECS = {
     ),
     "spec.jobTemplate.spec.template.spec": ("CronJob",),
 }  # fmt: skip
-_OTHERS = {"ImagePrePullJob": ("spec.imagePrePullTemplate.images.*",)}
+_ARGO = (
+    "container.image", "script.image", "containerSet.containers.*.image",
+    "initContainers.*.image", "sidecars.*.image",
+)  # fmt: skip
+_TEKTON = ("steps.*.image", "sidecars.*.image", "stepTemplate.image")
+# Where Argo's workflows and Tekton's tasks stand; both are found by kind alone.
+_TEMPLATES = {
+    "spec.templates.*": ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate"),
+    "spec.workflowSpec.templates.*": ("CronWorkflow",),
+}
+_TASKS = {
+    "spec": ("Task", "ClusterTask"),
+    "spec.taskSpec": ("TaskRun",),
+    "spec.tasks.*.taskSpec": ("Pipeline",),
+    "spec.finally.*.taskSpec": ("Pipeline",),
+    "spec.pipelineSpec.tasks.*.taskSpec": ("PipelineRun",),
+    "spec.pipelineSpec.finally.*.taskSpec": ("PipelineRun",),
+}
+_SINGLE = {
+    "ImagePrePullJob": "spec.imagePrePullTemplate.images.*",
+    "StepAction": "spec.image",
+}
 
 Rules = Mapping[str, tuple[ImagePath, ...]]
 
 
 def rules(own: Iterable[ImagePath] = ()) -> Rules:
     """Every rule by kind: the built-in ones and the user's own."""
-    found: dict[str, list[ImagePath]] = {
-        "ConfigMap": [ImagePath("ConfigMap", ("data", ANY), text_only=True)]
-    }
-    for spec, kinds in _POD_SPECS.items():
-        for kind in kinds:
-            found[kind] = [ImagePath.parse(f"{kind}:{spec}.{path}") for path in _IN_POD]
-    for kind, paths in _OTHERS.items():
-        found[kind] = [ImagePath.parse(f"{kind}:{path}") for path in paths]
-    for path in own:
+    found: dict[str, list[ImagePath]] = {}
+    for places, paths in ((_POD_SPECS, _IN_POD), (_TEMPLATES, _ARGO), (_TASKS, _TEKTON)):
+        for place, kinds in places.items():
+            for kind in kinds:
+                parsed = [ImagePath.parse(f"{kind}:{place}.{path}") for path in paths]
+                found.setdefault(kind, []).extend(parsed)
+    for path in (*(ImagePath.parse(f"{kind}:{path}") for kind, path in _SINGLE.items()), *own):
         found.setdefault(path.kind, []).append(path)
     return {kind: tuple(paths) for kind, paths in found.items()}

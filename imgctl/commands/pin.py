@@ -32,7 +32,7 @@ _LOOKUPS_PER_BLOB = 4
 class _Flags:
     """What is to be done, as the command line says it."""
 
-    write: bool
+    dry_run: bool | None
     check: bool
     update: bool
     resolve: str
@@ -52,7 +52,8 @@ class _Flags:
 @click.command(name="pin")
 @click.argument("files", metavar="FILE|DIR|-...", nargs=-1, required=True,
                 type=click.Path(path_type=Path, allow_dash=True))  # fmt: skip
-@click.option("--write", is_flag=True, help="Write files and lock; without it the diff is shown.")
+@click.option("--dry-run/--write", default=None,
+              help="Show the diff and write nothing, or write, which is the default.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Write nothing; exit 3 if anything is not pinned, or"
               " files and lock differ.")  # fmt: skip
 @click.option("--update", is_flag=True, help="Look tags up anew instead of taking the lock's word.")
@@ -86,7 +87,7 @@ def command(
     comments, quotes, anchors and line ends stay. With - it pins stdin to stdout.
     """
     flags = _Flags(**options)
-    if flags.check and flags.write:
+    if flags.check and flags.dry_run is False:
         raise BadInput("--check and --write exclude each other")
     from deploy.pin.rules import ImagePath, rules
     from deploy.pin.run import find
@@ -99,15 +100,13 @@ def command(
         return _check(found, lock, flags, registry, output_format)
     done = _outcome(found, lock, flags, registry)
     _warn_unused(done.plan.unused)
-    if STDIN in files:
-        return _to_stdout(found, done)
     if output_format == "json":
         print_json(_json(done))
+    elif STDIN in files:
+        _to_stdout(found, done)
     else:
         _print_diff(done)
-    if not flags.write:
-        if done.changes:
-            click.echo("nothing written; add --write to change the files", err=True)
+    if flags.dry_run or STDIN in files:
         return 0
     from deploy.pin.files import write_all
 
@@ -121,13 +120,16 @@ def _sources(files: Sequence[Path], flags: _Flags) -> list[Source]:
     from deploy.pin.files import Source, read_source, yaml_files
 
     if STDIN in files:
-        if len(files) > 1 or flags.write:
-            raise BadInput("- stands alone, without --write: stdin is pinned to stdout")
+        if len(files) > 1:
+            raise BadInput("- stands alone: stdin is pinned to stdout")
         try:
             return [Source(STDIN, sys.stdin.buffer.read().decode("utf-8"))]
         except UnicodeDecodeError as error:
             raise BadInput("stdin is not UTF-8 text", str(error)) from error
-    own = _lock_path(flags).resolve()
+    lock = _lock_path(flags)
+    if not flags.no_lock and not lock.parent.is_dir():
+        raise BadInput(f"the folder of {lock} is not there", "", "make it, or name another --lock")
+    own = lock.resolve()
     paths = [path for path in yaml_files(files, flags.exclude) if path.resolve() != own]
     return [read_source(path) for path in paths]
 
@@ -198,7 +200,9 @@ def _check(
     from deploy.pin.check import Problem, problems, stale, unused
 
     wrong = problems(found.places, flags.skip)
-    if lock is not None:
+    # What goes through a pipe is not what a lock is kept for.
+    piped = STDIN in found.sources and lock is not None and lock.text is None
+    if lock is not None and not piped:
         wrong += stale(found.places, lock.images, lock.path, flags.skip)
         if flags.prune:
             wrong += unused(found.places, lock.images, lock.path, flags.skip)
@@ -221,7 +225,7 @@ def _print_problems(wrong: Sequence[Problem], images: int, output_format: str) -
     for problem in wrong:
         click.echo(str(problem))
     if wrong:
-        click.echo("run `imgctl pin --write` on the same files", err=True)
+        click.echo("run `imgctl pin` on the same files", err=True)
     else:
         click.echo(f"{images} image field{'s' * (images != 1)}, all pinned", err=True)
 
@@ -231,14 +235,13 @@ def _warn_unused(unused: Sequence[Replacement]) -> None:
         click.echo(f"warning: {item.image} is used nowhere: no field names {item.name}", err=True)
 
 
-def _to_stdout(found: Found, done: Outcome) -> int:
+def _to_stdout(found: Found, done: Outcome) -> None:
     text = found.sources[STDIN].text
     for change in done.changes:
         if change.path == STDIN:
             text = change.after
     sys.stdout.buffer.write(text.encode("utf-8"))
     sys.stdout.buffer.flush()
-    return 0
 
 
 def _print_diff(done: Outcome) -> None:

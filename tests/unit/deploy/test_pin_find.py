@@ -12,6 +12,8 @@ from deploy.pin.rules import ImagePath, rules
 from deploy.yaml_text import to_yaml
 from registry.errors import BadInput
 
+DIGEST = "sha256:" + "ab" * 32
+STEPS = [{"image": "a/b:1"}]
 POD = {"containers": [{"name": "main", "image": "example.test/app:1"}]}
 TEMPLATE = {"template": {"spec": POD}}
 
@@ -25,7 +27,7 @@ def images(text: str, *own: str) -> list[str]:
     fields, _ = find_images(text, rules(map(ImagePath.parse, own)))
     for field in fields:
         source = text[field.start : field.end]
-        assert source == field.image or "\\" in source or source.startswith("*")
+        assert source == field.image or "\\" in source or source.startswith("*") or field.parts
     return [field.image for field in fields]
 
 
@@ -186,9 +188,55 @@ def test_a_rule_names_a_place_in_a_kind() -> None:
 
 def test_a_rule_goes_on_inside_a_string() -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap",
-              "data": {"app.json": '{"runner": {"image": "a/b:1"}}'}}  # fmt: skip
+              "data": {"app.json": '{"runner": {"use": "a/b:1"}}'}}  # fmt: skip
     assert images(to_yaml([config])) == []
-    assert images(to_yaml([config]), 'ConfigMap:data["app.json"].runner.image') == ["a/b:1"]
+    assert images(to_yaml([config]), 'ConfigMap:data["app.json"].runner.use') == ["a/b:1"]
+
+
+@pytest.mark.parametrize(("kind", "field"), [("ConfigMap", "data"), ("Secret", "stringData")])
+def test_images_in_settings_are_taken_when_they_say_which(kind: str, field: str) -> None:
+    def settings(image: str) -> list[str]:
+        inner = json.dumps({"image": "text", "runner": [{"image": image}]})
+        return [to_yaml([{"apiVersion": "v1", "kind": kind, "data": {},
+                          field: {"app.json": text, "b": "image: ["}}])
+                for text in (inner, to_yaml([json.loads(inner)]))]  # fmt: skip
+
+    for text in settings("a/b:1") + settings(f"b@{DIGEST}"):
+        assert images(text) in (["a/b:1"], [f"b@{DIGEST}"])
+        assert any("not YAML" in note for note in notes(text))
+    for text in settings("assets/logo.png"):
+        assert images(text) == []
+        assert f"--image-path '{kind}:{field}[\"app.json\"].runner[*].image'" in "".join(
+            notes(text)
+        )
+
+
+def test_objects_are_found_in_any_string_of_any_object() -> None:
+    inner = to_yaml([obj("Pod", POD)])
+    for value in (inner, json.dumps(obj("Pod", POD)), f"# ours\n---\n{inner}"):
+        assert images(to_yaml([obj("Run", {"steps": [{"apply": value}]})])) == [
+            "example.test/app:1"
+        ]
+    told = "apiVersion and kind are said of every object"
+    assert notes(to_yaml([obj("Run", {"text": told})])) == []
+
+
+def test_what_kubectl_applied_before_and_what_runs_is_not_pinned() -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(obj("Pod", POD))}
+    live = obj("Pod", POD) | {"metadata": {"name": "it", "annotations": applied}}
+    text = to_yaml([live | {"status": {"containerStatuses": [{"image": "a.test/b:1"}]}}])
+    assert images(text) == ["example.test/app:1"]
+    assert notes(text) == []
+
+
+def test_json_patches_of_images_are_found_in_files_and_in_strings() -> None:
+    patch = [{"op": "replace", "path": "/spec/containers/0/image", "value": "a/b:1"},
+             {"op": "test", "path": "/spec/containers/0/image", "value": "a/b:0"},
+             {"op": "remove", "path": "/spec/x"}]  # fmt: skip
+    assert images(to_yaml([{"a": 1}]) + "---\n" + json.dumps(patch)) == ["a/b:1"]
+    for text in (json.dumps(patch), "- op: add\n  path: /x/image\n  value: a/b:1\n"):
+        kustomization = {"patches": [{"target": {"kind": "Pod"}, "patch": text}]}
+        assert images(to_yaml([kustomization])) == ["a/b:1"]
 
 
 def test_a_rule_may_name_a_string_that_holds_objects() -> None:
@@ -199,6 +247,7 @@ def test_a_rule_may_name_a_string_that_holds_objects() -> None:
 def test_a_rule_for_anything_takes_files_that_are_no_objects() -> None:
     text = "services:\n  web: {image: 'nginx:1'}\n"
     assert images(text) == []
+    assert "--image-path '*:services.web.image'" in notes(text)[0]
     assert images(text, "*:services.*.image") == ["nginx:1"]
 
 
@@ -216,9 +265,17 @@ def test_text_in_a_config_map_that_is_no_yaml_is_left_alone_and_said() -> None:
     assert "not YAML" in notes(text)[0]
 
 
-def test_the_images_of_a_kustomization_are_said_to_be_left_alone() -> None:
-    (note,) = notes("resources: [a.yaml]\nimages:\n- {name: nginx, newTag: '1.27'}\n")
-    assert "kustomize build" in note
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Workflow", {"templates": [{"script": {"image": "a/b:1"}}]}),
+        ("CronWorkflow", {"workflowSpec": {"templates": [{"sidecars": [{"image": "a/b:1"}]}]}}),
+        ("Task", {"steps": STEPS}),
+        ("PipelineRun", {"pipelineSpec": {"finally": [{"taskSpec": {"steps": STEPS}}]}}),
+    ],
+)  # fmt: skip
+def test_argo_and_tekton_are_known(kind: str, spec: dict[str, Any]) -> None:
+    assert images(to_yaml([obj(kind, spec)])) == ["a/b:1"]
 
 
 @pytest.mark.parametrize(

@@ -85,29 +85,29 @@ def pod(folder: Path) -> Callable[..., Path]:
     return write
 
 
-def test_the_diff_is_shown_and_nothing_written(
+def test_a_dry_run_shows_the_diff_and_writes_nothing(
     imgctl: Imgctl, pod: Callable[..., Path], registry: str, folder: Path
 ) -> None:
     digest = push(registry, "p/app", "1")
     path = pod(f"{registry}/p/app:1")
     before = path.read_text()
-    code, out, err = imgctl("pod.yaml")
+    code, out, err = imgctl("pod.yaml", "--dry-run")
     assert code == 0
     assert f"\n+  - image: {registry}/p/app:1@{digest}   # keep me\n" in out
-    assert "add --write" in err
+    assert "1 image field, 1 to pin" in err
     assert path.read_text() == before
     assert [item.name for item in folder.iterdir()] == ["pod.yaml"]
 
 
-def test_write_pins_the_file_and_locks_the_tag_and_a_second_run_has_nothing_to_do(
+def test_it_pins_the_file_and_locks_the_tag_and_a_second_run_has_nothing_to_do(
     imgctl: Imgctl, pod: Callable[..., Path], registry: str, folder: Path
 ) -> None:
     digest = push(registry, "p/again", "1")
     path = pod(f"{registry}/p/again:1")
-    assert imgctl(".", "--write")[0] == 0
+    assert imgctl(".")[0] == 0
     assert path.read_text() == POD.format(image=f"{registry}/p/again:1@{digest}")
     assert digest in (folder / "imgctl.lock.yaml").read_text()
-    code, out, err = imgctl(".", "--write")
+    code, out, err = imgctl(".")
     assert (code, out) == (0, "")
     assert "1 image field, 0 to pin" in err
 
@@ -117,16 +117,16 @@ def test_the_lock_holds_while_the_tag_moves_until_update(
 ) -> None:
     first = push(registry, "p/moves", "1", note="first")
     pod(f"{registry}/p/moves:1")
-    imgctl(".", "--write")
+    imgctl(".")
     second = push(registry, "p/moves", "1", note="second")
     other = pod(f"{registry}/p/moves:1", "other.yaml")
-    assert imgctl(".", "--write")[0] == 0
+    assert imgctl(".")[0] == 0
     assert first in other.read_text()
     assert imgctl(".", "--check")[0] == 0
     code, out, _ = imgctl(".", "--check", "--update")
     assert code == 3
     assert f"is now {registry}/p/moves:1@{second}" in out
-    assert imgctl(".", "--write", "--update")[0] == 0
+    assert imgctl(".", "--update")[0] == 0
     assert second in other.read_text()
 
 
@@ -135,8 +135,8 @@ def test_the_platforms_manifest_is_pinned_or_the_index_as_asked(
 ) -> None:
     index, arm64 = push_index(registry, "p/many", "1")
     pod(f"{registry}/p/many:1")
-    assert f"@{arm64}" in imgctl("pod.yaml")[1]
-    assert f"@{index}" in imgctl("pod.yaml", "--resolve", "index")[1]
+    assert f"@{arm64}" in imgctl("pod.yaml", "--dry-run")[1]
+    assert f"@{index}" in imgctl("pod.yaml", "--dry-run", "--resolve", "index")[1]
     code, _, err = imgctl("pod.yaml", "--platform", "linux/s390x")
     assert code == 1
     assert "linux/amd64, linux/arm64" in err
@@ -160,7 +160,7 @@ def test_check_fails_for_what_is_not_pinned_and_asks_nobody(
     code, out, err = imgctl("pod.yaml", "--check")
     assert code == 3
     assert out == "pod.yaml:5: no-such-host.invalid/p/app:1: not pinned to a digest\n"
-    assert "imgctl pin --write" in err
+    assert "run `imgctl pin`" in err
 
 
 def test_check_fails_for_a_stale_lock(
@@ -194,11 +194,11 @@ def test_a_push_record_replaces_by_name(
     }  # fmt: skip
     (folder / "push.json").write_text(json.dumps(record))
     path = pod("mnist")
-    assert imgctl("pod.yaml", "--write", "--image", "push.json")[0] == 0
+    assert imgctl("pod.yaml", "--image", "push.json")[0] == 0
     pinned = f"{registry}/algorithms/mnist:1.0.0-l4t-r35.2.1@{digest}"
     assert path.read_text() == POD.format(image=pinned)
     pod("app")
-    assert imgctl("pod.yaml", "--write", "--image", f"app={pinned}")[0] == 0
+    assert imgctl("pod.yaml", "--image", f"app={pinned}")[0] == 0
     assert path.read_text() == POD.format(image=pinned)
 
 
@@ -217,7 +217,7 @@ def test_every_push_below_a_folder_replaces_by_its_own_name(
         place.mkdir(parents=True)
         (place / "push.json").write_text(json.dumps(record))
     path = pod("one")
-    code, _, err = imgctl("pod.yaml", "--write", "--image", "dist")
+    code, _, err = imgctl("pod.yaml", "--image", "dist")
     assert code == 0
     assert path.read_text() == POD.format(image=images["one"])
     assert "no field names two" in err
@@ -255,10 +255,94 @@ def test_stdin_is_pinned_to_stdout(
     assert out == text.replace("pipe:1", f"pipe:1@{digest}")
 
 
+def test_stdin_can_be_listed_and_checked_and_needs_no_lock(
+    imgctl: Imgctl, registry: str, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    digest = push(registry, "p/list", "1")
+    pinned = f"{registry}/p/list:1@{digest}"
+
+    def stdin(image: str) -> None:
+        data = io.BytesIO(POD.format(image=image).encode())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(data))
+
+    stdin(f"{registry}/p/list:1")
+    code, out, _ = imgctl("-", "--format", "json")
+    assert (code, json.loads(out)["images"][0]["pinned"]) == (0, pinned)
+    stdin(pinned)
+    assert imgctl("-", "--check")[0] == 0
+    stdin(f"{registry}/p/list:1")
+    assert imgctl("-", "--check")[0] == 3
+    assert list(folder.iterdir()) == []
+
+
+def test_kustomize_builds_by_digest_what_was_pinned(
+    imgctl: Imgctl, registry: str, folder: Path
+) -> None:
+    first, second = push(registry, "p/kust", "1"), push(registry, "p/kust", "2", note="second")
+    path = folder / "kustomization.yaml"
+    path.write_text(f"images:\n- name: app   # ours\n  newName: {registry}/p/kust\n  newTag: '1'\n")
+    assert imgctl(".", "--check")[0] == 3
+    assert imgctl(".")[0] == 0
+    assert path.read_text().endswith(f"app   # ours\n  newName: {registry}/p/kust\n"
+                                     f"  newTag: '1@{first}'\n")  # fmt: skip
+    assert imgctl(".", "--check")[0] == 0
+    assert imgctl(".", "--image", f"kust={registry}/p/kust:2@{second}")[0] == 0
+    assert path.read_text().endswith(f"  newTag: '2@{second}'\n")
+
+
+def test_what_cannot_be_written_leaves_every_file_as_it_was(
+    imgctl: Imgctl, pod: Callable[..., Path], registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(registry, "p/busy", "1")
+    paths = [pod(f"{registry}/p/busy:1", name) for name in ("a.yaml", "b.yaml")]
+    before = [path.read_bytes() for path in paths]
+    real = Path.replace
+
+    def busy(self: Path, onto: Path) -> Path:
+        if onto.name == "b.yaml":
+            raise OSError(16, "Device or resource busy")
+        return real(self, onto)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    code, _, err = imgctl(".")
+    assert code == 1
+    assert "cannot write" in err
+    assert "b.yaml" in err
+    assert [path.read_bytes() for path in paths] == before
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["a.yaml", "b.yaml"]
+
+
+def test_a_lock_without_a_folder_is_refused_before_anything_is_asked(
+    imgctl: Imgctl, pod: Callable[..., Path]
+) -> None:
+    pod("no-such-host.invalid/p/app:1")
+    code, _, err = imgctl(".", "--lock", "none/lock.yaml")
+    assert (code, "the folder of none/lock.yaml is not there" in err) == (2, True)
+
+
+def test_a_link_to_nowhere_is_said_by_name(
+    imgctl: Imgctl, pod: Callable[..., Path], folder: Path
+) -> None:
+    (folder / "gone.yaml").symlink_to("nowhere")
+    code, _, err = imgctl(".")
+    assert (code, "cannot read gone.yaml" in err) == (2, True)
+
+
+def test_json_below_a_folder_counts_where_it_holds_objects(
+    imgctl: Imgctl, folder: Path, registry: str
+) -> None:
+    digest = push(registry, "p/jsonfile", "1")
+    text = '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"image": "%s"}]}}'
+    (folder / "pod.json").write_text(text % f"{registry}/p/jsonfile:1")
+    (folder / "package.json").write_text('{"name": // not JSON\n')
+    assert imgctl(".")[0] == 0
+    assert (folder / "pod.json").read_text() == text % f"{registry}/p/jsonfile:1@{digest}"
+
+
 def test_the_result_as_json(imgctl: Imgctl, pod: Callable[..., Path], registry: str) -> None:
     digest = push(registry, "p/json", "1")
     pod(f"{registry}/p/json:1")
-    code, out, _ = imgctl("pod.yaml", "--format", "json")
+    code, out, _ = imgctl("pod.yaml", "--dry-run", "--format", "json")
     assert code == 0
     assert json.loads(out)["images"] == [
         {"file": "pod.yaml", "line": 5, "kind": "Pod", "name": "",
@@ -292,7 +376,7 @@ def test_bad_input_is_2_with_the_line_and_no_file_changes(
     good = pod("127.0.0.1:1/p/app:1")
     before = good.read_bytes()
     (folder / "bad.yaml").write_text(text)
-    code, out, err = imgctl(".", "--write")
+    code, out, err = imgctl(".")
     assert (code, out) == (2, "")
     assert said in err
     assert good.read_bytes() == before
@@ -303,7 +387,7 @@ def test_a_registry_that_does_not_answer_is_1_and_nothing_is_written(
     imgctl: Imgctl, pod: Callable[..., Path], folder: Path
 ) -> None:
     pod("127.0.0.1:1/p/app:1")
-    code, _, err = imgctl(".", "--write", "--plain-http", "127.0.0.1:1")
+    code, _, err = imgctl(".", "--plain-http", "127.0.0.1:1")
     assert code == 1
     assert "127.0.0.1:1" in err
     assert [item.name for item in folder.iterdir()] == ["pod.yaml"]
