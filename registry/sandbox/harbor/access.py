@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,16 @@ _PUBLIC = frozenset(
      ("accessory", "list"), ("label", "list"), ("label", "read"), ("project", "read"),
      ("metadata", "read"), ("metadata", "list")}
 )  # fmt: skip
+
+_LOCK = 1.5  # seconds
+# What the CLI secret of somebody who logs in by OIDC is good for: what docker asks, and what
+# replication does. Not a single artifact, nothing that changes one, no HEAD.
+_BY_CLI_SECRET = (
+    ("POST", re.compile(r"/projects")),
+    ("GET", re.compile(r"/(projects|systeminfo|labels)")),
+    ("GET", re.compile(r"/projects/.*/repositories(/.*/artifacts)?")),
+    ("DELETE", re.compile(r"/projects/.*/repositories/.*/artifacts/.*/tags/.*")),
+)
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,18 @@ class Caller:
 
 
 def check_password(state: HarborState, name: str, password: str) -> Caller:
-    """The caller with this name and password; an anonymous, refused one when they are wrong."""
-    user = state.users.get(name)
-    if user is not None and hmac.compare_digest(user.password.encode(), password.encode()):
-        return Caller(user)
+    """The caller with this name and password; an anonymous, refused one when they are wrong.
+
+    A user's wrong password locks the name for a moment, against the right one too.
+    """
+    user, moment = state.users.get(name), time.monotonic()
+    if user is not None:
+        good = hmac.compare_digest(user.password.encode(), password.encode())
+        if good and moment >= user.locked_until:
+            return Caller(user)
+        if not good:
+            user.locked_until = moment + _LOCK
+        return Caller(refused=True)
     for robot in state.robots.values():
         if robot.name == name and hmac.compare_digest(robot.secret.encode(), password.encode()):
             expired = 0 <= robot.expires_at < time.time()
@@ -101,6 +120,19 @@ def basic_caller(state: HarborState, request: Request) -> Caller:
     except ValueError:
         return Caller(refused=True)
     return check_password(state, name, password) if colon else Caller(refused=True)
+
+
+def api_caller(state: HarborState, request: Request, path: str) -> Caller:
+    """Who asks something of the API; path: without its root. Nobody, where all there is is a CLI
+    secret, and it is not good for that."""
+    caller = basic_caller(state, request)
+    if caller.user is None or not caller.user.single_sign_on:
+        return caller
+    good = any(
+        method == request.method and pattern.fullmatch(path.rstrip("/"))
+        for method, pattern in _BY_CLI_SECRET
+    )
+    return caller if good else Caller()
 
 
 def require(caller: Caller, allowed: bool) -> None:

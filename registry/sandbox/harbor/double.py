@@ -126,7 +126,7 @@ class HarborDouble:
         except ValueError as error:
             message = f"parsing body from request failed: {error}"
             raise Problem(400, "BAD_REQUEST", message) from error
-        caller = access.basic_caller(self.state, request)
+        caller = access.api_caller(self.state, request, request.url.path.removeprefix(ROOT))
         return await handler(Call(self.state, caller, request, path, body, self._storage))
 
     def _token(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry.errors import CorruptContent
-from registry.oci import Document
+from registry.oci import OCI_INDEX, Document
 from registry.reference import is_digest, is_tag
 from registry.sandbox.harbor import access, storage
 from registry.sandbox.harbor.access import Caller
@@ -28,6 +28,7 @@ from registry.sandbox.harbor.state import (
     now,
     worst,
 )
+from registry.sandbox.memory import referrer_entry
 from registry.sandbox.replies import Problem, reply
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[/._-]+[a-z0-9]+)*)"
@@ -37,6 +38,8 @@ _REPOSITORY = re.compile(
 _ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _MANIFEST_LIMIT = 4 << 20  # bytes
+_REFERRERS = (2, 8)  # what came before has neither the API nor OCI-Subject
+_GOOD_REFERRERS = (2, 16)  # what came before takes a config's type for an artifact's
 
 Hook = Callable[[Response | Message], Awaitable[None]]
 
@@ -73,6 +76,8 @@ class FrontDoor:
             await self._manifest(request, project, name, rest, send)
         elif kind == "tags/list":
             await self._tags(request, project, name)(scope, receive, send)
+        elif kind == "referrers":
+            await self._referrers(project, name, rest)(scope, receive, send)
         elif request.method in ("POST", "PUT", "PATCH"):
             await self._upload(request, caller, project, name, send)
         else:
@@ -178,6 +183,8 @@ class FrontDoor:
         raw = await request.body()
         if len(raw) > _MANIFEST_LIMIT:
             raise Problem(413, "REQUEST_ENTITY_TOO_LARGE", "manifest too large")
+        if raw.strip() == b"{}":
+            raise Problem(500, "UNKNOWN", "internal server error")
         kind = request.headers.get("content-type", "")
         headers = {"content-type": kind, "host": request.headers.get("host", "")}
         try:
@@ -193,8 +200,11 @@ class FrontDoor:
         digest = reference if is_digest(reference) else document.digest
         path = f"/v2/{name}/manifests/{digest}"
         stored = await storage.ask(self._behind, "PUT", path, "", headers, raw)
+        stored.headers.pop("oci-subject", None)
         if stored.status == 201:
             await self._store(project, name, document, reference)
+            if document.subject and self._state.version.at_least(_REFERRERS):
+                stored.headers["oci-subject"] = document.subject.digest
         await _answer(stored)(request.scope, request.receive, send)
 
     async def _store(self, project: Project, name: str, document: Document, reference: str) -> None:
@@ -235,6 +245,31 @@ class FrontDoor:
             headers["Link"] = f'</v2/{name}/tags/list?last={left[-1]}&n={limit}>; rel="next"'
         return reply(200, {"name": name, "tags": left}, headers)
 
+    def _referrers(self, project: Project, name: str, digest: str) -> Response:
+        """What names a manifest as its subject: Harbor knows, whatever the storage does."""
+        version = self._state.version
+        if not version.at_least(_REFERRERS):
+            return Response("404 page not found\n", 404, media_type="text/plain")
+        if not is_digest(digest):
+            raise Problem(400, "BAD_REQUEST", f"unsupported digest {digest}")
+        repository = project.repositories.get(name.partition("/")[2])
+        documents = [item.document for item in repository.artifacts.values()] if repository else []
+        found = [
+            referrer_entry(document)
+            for document in documents
+            if document.subject and document.subject.digest == digest
+        ]
+        headers = {"Content-Type": OCI_INDEX}
+        if version.at_least(_GOOD_REFERRERS):
+            index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
+            return reply(200, index, headers)
+        configs = {document.digest: document.config.media_type for document in documents
+                   if not document.is_index}  # fmt: skip
+        for entry in found:
+            entry["artifactType"] = configs.get(str(entry["digest"]), entry["artifactType"])
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
+        return reply(200, index if found else {}, headers)
+
     # --- blobs ---
 
     async def _upload(
@@ -245,7 +280,7 @@ class FrontDoor:
         length = request.headers.get("content-length", "")
         query = request.query_params
         if request.method == "POST":
-            check_room(project, {})
+            check_room(project, self._mounted(request))
         # The size that is recorded is what the PUT says of its body; only an empty one counts what
         # came before. A blob whose last part comes in the PUT is recorded as that part's size.
         size = self._state.uploads.get(upload, 0) if length == "0" else int(length or "0")
@@ -275,6 +310,12 @@ class FrontDoor:
 
         await self._behind(request.scope, request.receive, watch)
 
+    def _mounted(self, request: Request) -> dict[str, int]:
+        """The blob to be mounted, and its size: it counts as if it had been sent."""
+        digest = request.query_params.get("mount", "")
+        known = (project.blobs for project in self._state.projects.values())
+        return next(({digest: blobs[digest]} for blobs in known if digest in blobs), {})
+
     async def _pass_on(self, request: Request, path: str, send: Send) -> None:
         scope = {**request.scope, "path": path, "raw_path": path.encode()}
         await self._behind(scope, request.receive, send)
@@ -286,10 +327,17 @@ def check_room(project: Project, adding: dict[str, int]) -> None:
     more = sum(size for digest, size in adding.items() if digest not in project.blobs)
     if limit >= 0 and used + more > limit:
         message = (
-            f"adding {more} B of storage resource, which when updated to current usage of {used} B "
-            f"will exceed the configured upper limit of {limit} B."
+            f"{'adding' if more else 'subtracting'} {_in_units(more)} of storage resource, which "
+            f"when updated to current usage of {_in_units(used)} will exceed the configured upper "
+            f"limit of {_in_units(limit)}."
         )
         raise Problem(403, "DENIED", message)
+
+
+def _in_units(size: int) -> str:
+    """A size as Harbor writes it."""
+    power = min((size.bit_length() - 1) // 10, 4) if size else 0
+    return f"{size / 1024**power:.1f} {'KMGT'[power - 1]}iB" if power else f"{size} B"
 
 
 def check_deletable(project: Project, repository: Repository, artifact: Artifact) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from registry.sandbox.harbor.calls import Call, meets
@@ -17,6 +18,7 @@ from registry.sandbox.harbor.state import (
 )
 
 REPORT = "application/vnd.security.vulnerability.report; version=1.1"
+_SIGNATURE_TAG = re.compile(r"sha256-([0-9a-f]{64})\.sig")
 SCANNER = {"name": "Trivy", "vendor": "Aqua Security", "version": "v0.50.1"}
 
 
@@ -47,7 +49,7 @@ def listed_artifacts(
                 if wanted in ("*", "nil")
                 else any(meets(wanted, tag) for tag in artifact.tags)
             )
-            if tagged and artifact.document.subject is None:
+            if tagged and not _subject(artifact):
                 found.append(artifact_object(call, project, repository, artifact))
     return found
 
@@ -125,12 +127,21 @@ def accessory_objects(repository: Repository, artifact: Artifact) -> list[dict[s
             "subject_artifact_repo": repository.name,
             "digest": other.document.digest,
             "size": other.size,
-            "type": "subject.accessory",
+            "type": "subject.accessory" if other.document.subject else "signature.cosign",
             "creation_time": other.push_time,
         }
         for other in repository.artifacts.values()
-        if other.document.subject and other.document.subject.digest == artifact.document.digest
+        if _subject(other) == artifact.document.digest
     ]
+
+
+def _subject(artifact: Artifact) -> str:
+    """The digest of what an artifact is an accessory of, by its manifest or by cosign's tag for
+    signatures; empty for none."""
+    if artifact.document.subject:
+        return artifact.document.subject.digest
+    named = [found[1] for tag in artifact.tags if (found := _SIGNATURE_TAG.fullmatch(tag))]
+    return f"sha256:{named[0]}" if named else ""
 
 
 def _overview(scan: Scan) -> dict[str, Any]:

@@ -159,17 +159,14 @@ async def delete_robot(call: Call) -> Response:
 
 
 async def list_permissions(call: Call) -> Response:
-    """GET /permissions, since 2.10: what may be given to robot accounts."""
+    """GET /permissions, since 2.10: what may be given to robot accounts; none of them may ask."""
     if not call.state.version.at_least(PERMISSION_LIST):
         return Response("404 page not found\n", 404, media_type="text/plain")
-    require(call.caller, not call.caller.anonymous)
-    return reply(
-        200,
-        {
-            "system": _listed(SYSTEM_PERMISSIONS),
-            "project": _listed(PROJECT_PERMISSIONS),
-        },
-    )
+    caller = call.caller
+    owned = {project.owner for project in call.state.projects.values()}
+    require(caller, caller.user is not None and (caller.admin or caller.user.name in owned))
+    value = {"project": _listed(PROJECT_PERMISSIONS)}
+    return reply(200, value | {"system": _listed(SYSTEM_PERMISSIONS)} if caller.admin else value)
 
 
 def _listed(table: dict[str, tuple[str, ...]]) -> list[dict[str, str]]:

@@ -47,12 +47,18 @@ class Robot:
 
 @dataclass
 class User:
-    """A person. admin: a system administrator; others may do all in the projects they made."""
+    """A person. admin: a system administrator; others may do all in the projects they made.
+
+    single_sign_on: logs in elsewhere; the password is the CLI secret, good for little of the API.
+    locked_until: monotonic seconds; a wrong password locks a name for a moment.
+    """
 
     id: int
     name: str
     password: str
     admin: bool = False
+    single_sign_on: bool = False
+    locked_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,12 @@ class HarborState:
         self.token_secret = secrets.token_bytes(32)
         self._numbers = itertools.count(1)
         self.add_project("library", "admin", {"public": "true"})
+
+    @property
+    def auth_mode(self) -> str:
+        """Where its users are."""
+        elsewhere = any(user.single_sign_on for user in self.users.values())
+        return "oidc_auth" if elsewhere else "db_auth"
 
     def number(self) -> int:
         """The next number."""

@@ -33,7 +33,7 @@ async def health(call: Call) -> Response:
 
 async def system_info(call: Call) -> Response:
     """GET /systeminfo; newer versions tell theirs only to who has logged in."""
-    value: dict[str, Any] = {"auth_mode": "db_auth", "primary_auth_mode": False,
+    value: dict[str, Any] = {"auth_mode": call.state.auth_mode, "primary_auth_mode": False,
                              "self_registration": False}  # fmt: skip
     version = call.state.version
     if not call.caller.anonymous or not version.at_least(PERMISSION_LIST):

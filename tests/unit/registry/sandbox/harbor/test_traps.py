@@ -14,6 +14,7 @@ from registry.oci import OCI_MANIFEST, sha256
 from registry.sandbox.harbor.access import Caller, make_token
 from registry.sandbox.harbor.double import HarborDouble, RunningHarbor, harbor_double
 from registry.sandbox.harbor.state import User
+from tests.unit.registry.harbor.doubled import add_robot
 
 API = "/api/v2.0"
 CONFIG = b'{"architecture":"arm64","os":"linux"}'
@@ -165,6 +166,49 @@ def test_the_list_of_projects_is_no_check_of_a_password(running: RunningHarbor) 
         assert http.head(f"{API}/projects", params={"project_name": "p"}).status_code == 401
 
 
+def test_a_wrong_password_locks_a_user_for_a_moment_and_no_robot(running: RunningHarbor) -> None:
+    robot = add_robot(running.double, "repository:pull", project="p")
+    with client(running, "wrong", robot.username) as http:
+        assert http.get("/v2/").status_code == 401
+    with client(running, robot.password, robot.username) as http:
+        assert http.get("/v2/").status_code == 200
+    with client(running, "wrong") as http:
+        assert http.get("/v2/").status_code == 401
+    with client(running) as http:
+        assert http.get("/v2/").status_code == 401
+        running.double.state.users["admin"].locked_until = 0.0
+        assert http.get("/v2/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "good"),
+    [
+        ("GET", "/v2/p/r/tags/list", True),
+        ("GET", f"{API}/projects", True),
+        ("GET", f"{API}/projects/p/repositories/r/artifacts", True),
+        ("GET", f"{API}/projects/p/repositories/r/artifacts/1.0", False),
+        ("GET", f"{API}/projects/p", False),
+        ("HEAD", f"{API}/projects?project_name=p", False),
+        ("POST", f"{API}/projects/p/repositories/r/artifacts/1.0/scan", False),
+        ("DELETE", f"{API}/projects/p/repositories/r/artifacts/1.0/tags/1.0", True),
+    ],
+)
+def test_a_cli_secret_of_single_sign_on_is_good_for_little(
+    running: RunningHarbor, method: str, path: str, good: bool
+) -> None:
+    state = running.double.state
+    state.users["dev"] = User(9, "dev", "cli-secret", single_sign_on=True)
+    state.projects["p"].owner = "dev"
+    with client(running) as http:
+        push_image(http, "1.0")
+    with client(running, "cli-secret", "dev") as http:
+        answer = http.request(method, path)
+        assert (answer.status_code != 401) is good
+        if path == f"{API}/projects":
+            assert "p" in [item["name"] for item in answer.json()]
+        assert http.get(f"{API}/systeminfo").json()["auth_mode"] == "oidc_auth"
+
+
 # --- blobs ---
 
 
@@ -213,6 +257,25 @@ def test_a_quota_is_looked_at_when_all_has_been_sent(running: RunningHarbor) -> 
         refused = http.put(where, content=b"x" * 20)
         assert (refused.status_code, code(refused)) == (403, "DENIED")
         assert "will exceed the configured upper limit" in message(refused)
+
+
+def test_a_mount_counts_against_the_quota_as_if_it_had_been_sent(running: RunningHarbor) -> None:
+    state = running.double.state
+    state.add_project("full", storage_limit=10)
+    asked = {"mount": sha256(b"x" * 2048), "from": "p/r"}
+    with client(running) as http:
+        push_blob(http, b"x" * 2048)
+        refused = http.post("/v2/full/r/blobs/uploads/", params=asked)
+        assert (refused.status_code, code(refused)) == (403, "DENIED")
+        assert message(refused) == (
+            "adding 2.0 KiB of storage resource, which when updated to current usage of 0 B will "
+            "exceed the configured upper limit of 10 B."
+        )
+        state.projects["full"].storage_limit = 4096
+        assert http.post("/v2/full/r/blobs/uploads/", params=asked).status_code == 201
+        state.projects["full"].storage_limit = 10
+        over = http.post("/v2/full/r/blobs/uploads/")
+        assert message(over).startswith("subtracting 0 B of storage resource")
 
 
 def test_read_only_mode_and_proxy_projects(running: RunningHarbor) -> None:
@@ -271,6 +334,46 @@ def test_a_copy_takes_every_tag_along(running: RunningHarbor) -> None:
         assert http.get("/v2/p/copy/tags/list").json()["tags"] == ["1.0", "dev", "latest"]
         pulled = http.get("/v2/p/copy/manifests/dev", headers={"Accept": OCI_MANIFEST})
         assert pulled.status_code == 200
+
+
+def test_an_empty_manifest_is_too_much(running: RunningHarbor) -> None:
+    with client(running) as http:
+        answer = put_manifest(http, b"{}", "1.0")
+        assert (answer.status_code, code(answer)) == (500, "UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("version", "empty", "kind"),
+    [
+        ("v2.5.6-8a21dd5f", None, ""),
+        ("v2.9.5-0d4b8f6a", {}, "application/vnd.oci.image.config.v1+json"),
+        ("v2.16.0-c50c7ddd", {"manifests": []}, "example/note"),
+    ],
+)
+def test_referrers(version: str, empty: dict[str, object] | None, kind: str) -> None:
+    with harbor_double(HarborDouble(version=version), projects=("p",)) as old, client(old) as http:
+        digest = push_image(http, "1.0")
+        asked = http.get(f"/v2/p/r/referrers/{digest}")
+        subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(manifest(b"l"))}
+        value = {**json.loads(manifest(b"l")), "artifactType": "example/note", "subject": subject}
+        put = put_manifest(http, json.dumps(value).encode(), "note")
+        assert put.headers.get("oci-subject") == (None if empty is None else digest)
+        if empty is None:
+            assert asked.status_code == 404
+            return
+        assert {key: asked.json()[key] for key in asked.json() if key == "manifests"} == empty
+        listed = http.get(f"/v2/p/r/referrers/{digest}").json()["manifests"]
+        assert [item["artifactType"] for item in listed] == [kind]
+
+
+def test_signatures_are_accessories_and_no_artifacts(running: RunningHarbor) -> None:
+    artifacts = f"{API}/projects/p/repositories/r/artifacts"
+    with client(running) as http:
+        digest = push_image(http, "1.0")
+        signature = push_image(http, digest.replace(":", "-") + ".sig", layer=b"signature")
+        assert [item["digest"] for item in http.get(artifacts).json()] == [digest]
+        (found,) = http.get(f"{artifacts}/1.0/accessories").json()
+        assert (found["digest"], found["type"]) == (signature, "signature.cosign")
 
 
 # --- the API ---
@@ -332,6 +435,17 @@ def test_a_list_of_what_does_not_exist(running: RunningHarbor) -> None:
         assert http.get(missing).status_code == 403
     with client(running, user="") as http:
         assert http.get(missing).status_code == 401
+
+
+def test_only_people_may_ask_what_robots_may_be_given(running: RunningHarbor) -> None:
+    state = running.double.state
+    state.users["dev"], state.users["owner"] = User(9, "dev", "pw"), User(10, "owner", "pw")
+    state.projects["p"].owner = "owner"
+    robot = add_robot(running.double, "robot:create", project="p")
+    accounts = ((robot.username, robot.password, 403), ("dev", "pw", 403), ("owner", "pw", 200))
+    for name, password, status in accounts:
+        with client(running, password, name) as http:
+            assert http.get(f"{API}/permissions").status_code == status
 
 
 def test_older_versions_know_less_and_tell_more() -> None:
