@@ -157,6 +157,12 @@ def error_for(answer: Answer, doing: str) -> ImgctlError:
 _CHECK_NAME = "check the name; a private repository may look missing without a login"
 
 
+def quota_exceeded(answer: Answer) -> bool:
+    """Whether this is Harbor refusing what its project has no room for; it says no `quota`."""
+    lower = answer.message.lower()
+    return answer.status == 403 and ("quota" in lower or "storage resource" in lower)
+
+
 def project_missing(answer: Answer) -> NotFound | None:
     """Harbor's way to say that a project does not exist: 401 (or 404) with it in the message."""
     if answer.status not in (401, 403, 404):
@@ -187,9 +193,12 @@ def not_a_registry(answer: Answer) -> RegistryError:
 
 def _forbidden(answer: Answer, doing: str, lower: str) -> ImgctlError:
     host, said = answer.url.netloc, answer.message
-    if "quota" in lower:
-        hint = "delete old artifacts and let garbage collection run, or raise the project's quota"
-        return RegistryError(f"cannot {doing}: the quota is used up", said, hint, status=403)
+    if quota_exceeded(answer):
+        hint = (
+            "raise the project's quota, or delete artifacts and collect garbage: blobs younger "
+            "than two hours stay"
+        )
+        return Refused(f"cannot {doing}: the project's quota has no room for it", said, hint)
     if "read only" in lower or "read-only" in lower:
         hint = "an administrator has switched it; try again later"
         return RegistryError(f"{host} is in read-only mode", said, hint, status=403)

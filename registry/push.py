@@ -47,7 +47,7 @@ class ReleaseTarget(Protocol):
         """Why a tag must not move, by a rule of the registry; empty when it may."""
 
     def check_quota(self, repository: Store, missing: int) -> None:
-        """Raise Refused when this many bytes more would not fit."""
+        """Raise Refused when this many bytes more, the manifest's among them, would not fit."""
 
     def verify(self, repository: Store, pushed: PushedImage) -> None:
         """Compare what the registry says it holds with what was sent; raises CorruptContent."""
@@ -232,7 +232,7 @@ def push(
     if options.dry_run:
         if is_new:
             tally = estimate(request.source, repository, document, origins=request.origins)
-            target.check_quota(repository, tally.sent_bytes)
+            target.check_quota(repository, tally.sent_bytes + len(document.raw))
         return Outcome(pushed, tally, False)
     if is_new:
         tally = send(
@@ -243,7 +243,9 @@ def push(
             options=CopyOptions(concurrency=options.concurrency),
             origins=request.origins,
             progress=progress,
-            before_sending=lambda missing: target.check_quota(repository, missing),
+            before_sending=lambda missing: target.check_quota(
+                repository, missing + len(document.raw)
+            ),
         )
         moving = moving[1:]
     at_once(lambda tag: repository.put_manifest(document, tag), moving)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from registry.answers import Answer
+from registry.answers import Answer, quota_exceeded
 from registry.blobs import Chunk, OpenChunks, verified
 from registry.challenge import Permission
 from registry.errors import CorruptContent, ImgctlError, RegistryError
@@ -123,8 +123,9 @@ class Uploads:
     ) -> bool:
         """Link a blob from another repository of this host; whether that was done.
 
-        A registry that begins an upload instead gets the blob there when it is pushed. Refusals of
-        any kind mean no more than that the blob has to be sent.
+        A registry that begins an upload instead gets the blob there when it is pushed. A refusal
+        means no more than that the blob has to be sent; but what a mount has no room for, sending
+        has not either, and Harbor would say so only after the last byte: raises Refused.
         """
         query = f"mount={quote(descriptor.digest)}&from={quote(source, safe='/')}"
         target = f"/v2/{repository}/blobs/uploads/?{query}"
@@ -137,6 +138,8 @@ class Uploads:
             with self._lock:
                 key = (repository, descriptor.digest)
                 self._begun[key] = self._session.locate(answer.headers["location"], answer.url)
+        if quota_exceeded(answer):
+            raise self._session.error(call, answer)
         return answer.status == 201
 
     def push(self, blob: Blob) -> None:

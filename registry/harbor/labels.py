@@ -6,6 +6,7 @@ from typing import Any
 
 from registry.harbor.api import HarborApi, Query, created_id
 from registry.harbor.paths import artifact_path
+from registry.harbor.problems import Conflict
 from registry.harbor.values import number
 
 
@@ -29,6 +30,20 @@ def create(api: HarborApi, project_id: int, name: str) -> int:
     """Make a label of the project; its number. Raises Conflict when there is one by that name."""
     body = {"name": name, "scope": "p", "project_id": project_id}
     return created_id(api.change("POST", "/labels", f"make label {name} on {api.host}", body))
+
+
+def find_or_create(api: HarborApi, project_id: int, name: str) -> int:
+    """The number of a label, which is made where there is none; another push may make it too."""
+    number = find(api, project_id, name)
+    if number is not None:
+        return number
+    try:
+        return create(api, project_id, name)
+    except Conflict:
+        number = find(api, project_id, name)
+        if number is None:
+            raise
+        return number
 
 
 def add(api: HarborApi, project: str, repository: str, reference: str, label: int) -> bool:

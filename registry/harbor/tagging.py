@@ -93,7 +93,7 @@ def copy_image(
         None if unchanged else tag,
         options=options,
         progress=progress,
-        before_sending=lambda missing: target.check_quota(into, missing),
+        before_sending=lambda missing: target.check_quota(into, missing + len(document.raw)),
     )
     if not options.dry_run:
         check_read_back(into, tag, document.descriptor)

@@ -91,9 +91,10 @@ class HarborTarget:
         if quota is None or quota.left is None or missing <= quota.left:
             return
         raise Refused(
-            f"project {self._project!r} on {self._api.host} has no room for {repository}",
+            f"the quota of project {self._project!r} on {self._api.host} has no room for "
+            f"{repository}",
             f"{missing} bytes are missing there, {quota.left} of its {quota.hard} are left",
-            "raise its quota, or delete artifacts and collect garbage: blobs younger than two "
+            "raise the quota, or delete artifacts and collect garbage: blobs younger than two "
             "hours stay",
         )
 
@@ -177,9 +178,7 @@ class HarborTarget:
             return None  # an account for pushing alone may not look
 
     def _put_label(self, repository: str, artifact: Artifact, label: str) -> None:
-        number = labels.find(self._api, artifact.project_id, label)
-        if number is None:
-            number = labels.create(self._api, artifact.project_id, label)
+        number = labels.find_or_create(self._api, artifact.project_id, label)
         labels.add(self._api, self._project, repository, artifact.digest, number)
 
     def _name(self, repository: Store) -> str:

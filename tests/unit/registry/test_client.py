@@ -192,11 +192,11 @@ def test_an_immutable_tag() -> None:
             403,
             errors(
                 "DENIED",
-                "adding 1 MiB of storage resource, which when updated to current "
-                "usage will exceed the configured upper limit. Quota",
+                "adding 1.0 MiB of storage resource, which when updated to current usage of 9.8 "
+                "MiB will exceed the configured upper limit of 10.0 MiB.",
             ),
-            RegistryError,
-            "quota",
+            Refused,
+            "quota has no room",
         ),
         (
             403,

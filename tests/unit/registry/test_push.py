@@ -99,7 +99,7 @@ def test_the_whole_order_of_a_push(
     calls, size = repository.calls, sum(item.size for item in document.blobs())
     assert calls[:3] == ["prepare", "head 1.0-l4t", "head latest"]
     assert sorted(calls[3:6]) == [f"mount {digest}" for digest in digests]
-    assert calls[6] == f"quota {size}"
+    assert calls[6] == f"quota {size + len(document.raw)}"
     assert sorted(calls[7:10]) == [f"push {digest}" for digest in digests]
     assert calls[10:] == ["put 1.0-l4t", "put latest", "verify", "finish"]
 
@@ -197,8 +197,9 @@ def test_only_what_is_missing_counts_against_the_quota(
     base = Neighbour.create(tmp_path / "registry" / "base")
     put_image(base, "r35", BASE)
     origins = (Origin(base, frozenset((blob(BASE).digest,))),)
+    room = 200 + len(document.raw)
     outcome = push(
-        request(source, origins=origins), repository, Watchful(repository.calls, room=200)
+        request(source, origins=origins), repository, Watchful(repository.calls, room=room)
     )
     assert (outcome.tally.mounted, outcome.tally.mounted_bytes) == (1, len(BASE))
 
@@ -212,7 +213,7 @@ def test_a_dry_run_looks_at_everything_and_changes_nothing(
     size = sum(item.size for item in document.blobs())
     assert outcome.tally.sent_bytes == size
     assert not outcome.unchanged
-    assert f"quota {size}" in repository.calls
+    assert f"quota {size + len(document.raw)}" in repository.calls
     assert not [call for call in repository.calls if call.startswith(("push", "put", "finish"))]
     assert repository.tags() == []
 

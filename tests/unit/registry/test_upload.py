@@ -19,6 +19,7 @@ from registry.errors import (
     CorruptContent,
     ImgctlError,
     NotFound,
+    Refused,
     RegistryError,
     Unauthorized,
     Unreachable,
@@ -37,6 +38,10 @@ BLOB = f"/v2/p/r/blobs/{LAYER.digest}"
 STATE = "_state=a-B_9%3d=="
 DIGEST_QUERY = "digest=" + LAYER.digest.replace(":", "%3A")
 CHUNK = 100_000
+NO_ROOM = (
+    "adding 250.0 KiB of storage resource, which when updated to current usage of 0 B will exceed "
+    "the configured upper limit of 1000 B."
+)
 
 
 class Source:
@@ -194,9 +199,9 @@ def test_an_upload_that_always_breaks_is_given_up() -> None:
 
 def test_what_a_registry_refuses_is_not_sent_again() -> None:
     source = Source()
-    said = "adding 1 GiB will exceed the configured upper limit of the quota"
-    error = failure(begin(), finish(status=403, content=errors("DENIED", said)), source=source)
-    assert "the quota is used up" in error.what
+    error = failure(begin(), finish(status=403, content=errors("DENIED", NO_ROOM)), source=source)
+    assert isinstance(error, Refused)
+    assert "quota has no room" in error.what
     assert source.opened == 1
 
 
@@ -494,6 +499,12 @@ def test_a_mount_that_fails_is_no_more_than_that(status: int) -> None:
     fail = Entry("POST", UPLOADS, mount_target(), status=status, content=errors("UNAUTHORIZED"))
     mounted, _ = mount(fail, begin(), finish(), then_push=True)
     assert not mounted
+
+
+def test_what_a_mount_has_no_room_for_is_not_sent_instead() -> None:
+    full = Entry("POST", UPLOADS, status=403, content=errors("DENIED", NO_ROOM))
+    with pytest.raises(Refused, match="quota has no room"):
+        mount(full)
 
 
 def mount_target() -> str:

@@ -15,6 +15,7 @@ from registry.harbor.api import HarborApi
 from registry.harbor.target import HarborTarget
 from registry.layout import LayoutStore
 from registry.oci import Document, Platform
+from registry.origin import Origin
 from registry.push import Outcome, PushOptions, PushRequest, push
 from registry.repository import Repository
 from registry.retry import RetryPolicy
@@ -57,12 +58,13 @@ class Bench:
         project: str = PROJECT,
         name: str = "mnist",
         options: PushOptions = FOR_REAL,
+        origins: tuple[Origin, ...] = (),
         **given: Any,
     ) -> Outcome:
         """Push an image under tags (1.0 when none is given)."""
         wanted = tags or ("1.0",)
         request = PushRequest(
-            name, self.layout, document.digest, wanted, frozenset(wanted[:1]), Platform()
+            name, self.layout, document.digest, wanted, frozenset(wanted[:1]), Platform(), origins
         )
         target = self.target(project, dry_run=options.dry_run, **given)
         return push(request, self.repository(name, project), target, options=options)

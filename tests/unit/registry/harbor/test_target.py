@@ -9,7 +9,7 @@ import pytest
 
 from registry.credentials import Credentials
 from registry.errors import BadInput, CorruptContent, NotFound, Refused, RegistryError, Unauthorized
-from registry.harbor import projects, rules
+from registry.harbor import labels, projects, rules
 from registry.harbor.api import HarborApi
 from registry.harbor.problems import NotHarbor
 from registry.harbor.projects import ProjectPolicy
@@ -17,6 +17,7 @@ from registry.harbor.rules import ImmutableRule
 from registry.harbor.scan import NoScanner, ScanGate
 from registry.harbor.target import HarborTarget
 from registry.oci import Platform
+from registry.origin import Origin
 from registry.progress import SilentProgress
 from registry.push import PushedImage, PushOptions
 from registry.sandbox.harbor.double import HarborDouble
@@ -24,6 +25,7 @@ from registry.sandbox.harbor.state import Scanner, User
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from tests.unit.registry.harbor.doubled import LAYERS, PROJECT, add_robot, bench
+from tests.unit.registry.harbor.scripted import harbor, refusal, reply
 
 DRY = PushOptions(dry_run=True)
 
@@ -304,6 +306,41 @@ def test_a_quota_is_told_on_a_dry_run_too(tmp_path: Path) -> None:
             given.push(given.image(b"x" * 1000), options=DRY)
 
 
+def test_a_quota_that_an_account_may_not_see_stops_a_base_before_it_is_sent(
+    tmp_path: Path,
+) -> None:
+    base = b"x" * 100_000
+    with bench(tmp_path, projects=(PROJECT, "nvcr")) as given:
+        document = given.image(base, b"ours")
+        given.push(document, project="nvcr", name="base")
+        state = given.double.state
+        state.projects["nvcr"].metadata["public"] = "true"
+        state.projects[PROJECT].storage_limit = 1000
+        robot = add_robot(given.double, "repository:pull", "repository:push")
+    with bench(tmp_path / "robot", given.double, projects=(), credentials=robot) as given:
+        document = given.image(base, b"ours")
+        neighbour = given.repository("base", "nvcr")
+        origin = Origin(neighbour, frozenset(blob.digest for blob in document.blobs()))
+        with pytest.raises(Refused, match="quota has no room") as caught:
+            given.push(document, origins=(origin,))
+        assert "97.7 KiB of storage resource" in caught.value.why
+        assert given.client.bytes_sent == 0
+        assert state.find_artifact(f"{PROJECT}/mnist", "1.0") is None
+
+
+def test_a_quota_counts_the_manifest_too(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        document = given.image(b"x" * 1000)
+        project = given.double.state.projects[PROJECT]
+        blobs = sum(blob.size for blob in document.blobs())
+        project.storage_limit = blobs + len(document.raw) - 1
+        with pytest.raises(Refused, match="has no room"):
+            given.push(document)
+        assert given.client.bytes_sent == 0
+        project.storage_limit += 1
+        given.push(document)
+
+
 # --- read back ---
 
 
@@ -372,6 +409,14 @@ def test_labels_are_made_where_missing_and_put_on_once(tmp_path: Path) -> None:
         artifact = state.find_artifact(f"{PROJECT}/mnist", "1.0")
         assert artifact is not None
         assert len(artifact.labels) == 2
+
+
+def test_a_label_that_another_push_makes_meanwhile_will_do() -> None:
+    taken = refusal("POST", "/labels", 409, "CONFLICT", "label edge already exists", once=True)
+    ours = reply("GET", "/labels", [{"id": 7, "name": "edge"}])
+    nothing = [reply("GET", "/labels", [], once=True) for _ in "pg"]
+    with harbor(*nothing, taken, ours) as (api, _):
+        assert labels.find_or_create(api, 1, "edge") == 7
 
 
 # --- scans ---
