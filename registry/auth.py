@@ -144,6 +144,11 @@ class Authorizer:
         return credentials.username if credentials else ""
 
     @property
+    def accepted(self) -> bool:
+        """Whether the host was asked about user name and password, and found them good."""
+        return self._password_good is True
+
+    @property
     def authenticated(self) -> bool:
         """Whether user name and password are in use with this host."""
         with self._lock:

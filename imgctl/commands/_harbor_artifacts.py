@@ -41,7 +41,8 @@ def artifacts(
 
     projects.check_project(project)
     with open_harbor(harbor, registry) as api:
-        projects.get(api, project)
+        if not projects.exists(api, project):
+            raise projects.missing(project, api.host)
         names = [_name(item) for item in images] or sorted(projects.repositories(api, project))
 
         def look(name: str) -> list[Artifact]:

@@ -217,7 +217,12 @@ class HarborApi:
     def _error(self, call: Call, answer: Answer) -> ImgctlError:
         if answer.status == 401:
             # As a GET: a HEAD would be asked again in full, and what Harbor takes differs there.
-            return self._session.error(replace(call, method="GET"), answer)
+            error = self._session.error(replace(call, method="GET"), answer)
+            sso = self._system is not None and self._system.auth_mode == "oidc_auth"
+            if sso and self._session.authorizer.accepted:
+                error.why = "a CLI secret of single sign-on is good for pushing and pulling alone"
+                error.hint = "log in as a robot account that may do it"
+            return error
         return problem(answer, call.doing, self.user)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry.errors import Unauthorized
 from registry.harbor.api import HarborApi
 from registry.harbor.robots import PULL, Access, Robot, accesses
 from registry.harbor.values import mappings, text
@@ -90,10 +91,14 @@ def held(robot: Robot, project: str, uses: Iterable[Use] = USES) -> dict[Access,
 
 
 def offered(api: HarborApi) -> frozenset[Access] | None:
-    """What may be given to accounts in a project; None where any name is taken (before 2.10)."""
+    """What may be given to accounts in a project; None where any name is taken (before 2.10), and
+    for callers who may not know: only people may ask, not the account that makes another."""
     if not api.version.at_least(PERMISSION_LIST):
         return None
-    value = api.get("/permissions", f"list the permissions that {api.host} offers")
+    try:
+        value = api.get("/permissions", f"list the permissions that {api.host} offers")
+    except Unauthorized:
+        return None
     listed = mappings(value, "project")
     return frozenset(Access(text(item, "resource"), text(item, "action")) for item in listed)
 

@@ -25,9 +25,7 @@ def probe(api: HarborApi, project: str) -> Mapping[Access, bool]:
     Raises NotFound when there is no such project, Unauthorized for a wrong password.
     """
     if not projects.exists(api, project):
-        raise NotFound(
-            f"project {project!r} does not exist on {api.host}", "", "imgctl harbor init makes it"
-        )
+        raise projects.missing(project, api.host)
     pulls, pushes = _token(api, f"{project}/{_NOWHERE}")
     there = project_path(project)
     artifact = artifact_path(project, _NOWHERE, _NOWHERE)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry.errors import BadInput, Unauthorized
+from registry.errors import BadInput, NotFound, Unauthorized
 from registry.harbor.api import HarborApi, Query
 from registry.harbor.paths import project_path
 from registry.harbor.values import mapping, number, text
@@ -112,13 +112,27 @@ def exists(api: HarborApi, name: str) -> bool:
 
 def find(api: HarborApi, name: str) -> Project | None:
     """The project, or None; raises Unauthorized when the caller may not see it."""
-    value = api.find(project_path(name), f"look at project {name} on {api.host}")
+    try:
+        value = api.find(project_path(name), f"look at project {name} on {api.host}")
+    except Unauthorized:
+        # Of a project that does not exist, Harbor says so to its administrators alone.
+        if not api.user or exists(api, name):
+            raise
+        return None
     return None if value is None else Project.from_json(value)
 
 
 def get(api: HarborApi, name: str) -> Project:
     """The project; raises NotFound."""
-    return Project.from_json(api.get(project_path(name), f"look at project {name} on {api.host}"))
+    project = find(api, name)
+    if project is None:
+        raise missing(name, api.host)
+    return project
+
+
+def missing(name: str, host: str) -> NotFound:
+    """The error of a project that is not there."""
+    return NotFound(f"project {name!r} does not exist on {host}", "", "imgctl harbor init makes it")
 
 
 def create(api: HarborApi, name: str, policy: ProjectPolicy, *, registry_id: int = 0) -> bool:

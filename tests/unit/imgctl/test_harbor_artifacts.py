@@ -90,6 +90,17 @@ def test_a_repository_that_is_not_there_is_told(call: Call, harbor: RunningHarbo
     assert (code, "project 'nope' does not exist" in err) == (1, True)
 
 
+def test_an_account_that_may_only_list_can_list(
+    call: Call, harbor: RunningHarbor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = add_robot(harbor.double, "repository:list", "artifact:list", "artifact:read")
+    log_in(monkeypatch, harbor, robot)
+    code, out, err = call("harbor", "artifacts")
+    assert (code, err) == (0, "")
+    assert "mnist@" in out
+    assert call("harbor", "robot", "check", "--for", "harbor artifacts")[0] == 0
+
+
 # --- tag ---
 
 

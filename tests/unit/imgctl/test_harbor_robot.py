@@ -195,6 +195,16 @@ def test_who_may_not_see_accounts_is_told(
     assert f"{robot.username} is not allowed to list the robot accounts" in err
 
 
+def test_an_account_may_make_another_though_it_may_not_see_what_is_offered(
+    call: Call, harbor: RunningHarbor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = add_robot(harbor.double, "project:read", "robot:create", "robot:list")
+    log_in(monkeypatch, harbor, maker)
+    code, _, err = call("harbor", "robot", "create", "ci", "--for", "push", "--show-secret")
+    assert code == 0, err
+    assert call("harbor", "robot", "check", "ci", "--for", "push")[0] == 0
+
+
 def test_old_harbors_take_any_permission(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     double = HarborDouble(version="v2.5.6-8a21dd5f")
     with administrated(monkeypatch, double):

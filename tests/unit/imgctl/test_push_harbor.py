@@ -14,7 +14,7 @@ from registry.credentials import Credentials
 from registry.errors import Refused
 from registry.oci import Document, sha256
 from registry.sandbox.harbor.double import RunningHarbor, harbor_double
-from registry.sandbox.harbor.state import Scanner
+from registry.sandbox.harbor.state import Scanner, User
 from tests.unit.imgctl.builds import BASE_LAYER, make_build, put_base
 from tests.unit.imgctl.records import TAG, Call
 from tests.unit.registry.harbor.doubled import add_robot
@@ -285,3 +285,23 @@ def test_a_robots_name_with_two_dollars_is_recognised(
     code, _, err = call("push")
     assert code == 1
     assert "a robot account's name has one $" in err
+
+
+def test_who_logs_in_by_single_sign_on_pushes_with_the_cli_secret(
+    call: Call, harbor: RunningHarbor, build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = harbor.double.state
+    state.users["dev"] = User(9, "dev", "cli-secret", single_sign_on=True)
+    state.projects[PROJECT].owner = "dev"
+    state.projects["nvcr"].metadata["public"] = "true"
+    log_in(monkeypatch, Credentials("dev", "cli-secret"))
+    assert call("push")[0] == 0
+    assert artifact_of(harbor) is not None
+    assert call("push")[2] == "  already there, 6 requests\n"
+    code, _, err = call("push", "--label", "edge")
+    assert code == 1
+    assert "dev is not allowed to look at" in err
+    assert "a CLI secret of single sign-on is good for pushing and pulling alone" in err
+    assert "fix: log in as a robot account that may do it" in err
+    log_in(monkeypatch, Credentials("dev", "wr0ng"))
+    assert "does not accept the user name and password of 'dev'" in call("push")[2]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import Refused
+from registry.credentials import Credentials
+from registry.errors import Refused, Unauthorized
 from registry.harbor import accounts, projects, robots
 from registry.harbor.accounts import RobotWish
 from registry.harbor.projects import ProjectPolicy
@@ -16,6 +17,7 @@ from registry.harbor.rules import Retention
 from registry.harbor.setup import ProjectWish, set_up_project
 from registry.harbor.steps import State, Step
 from registry.sandbox.harbor.double import HarborDouble
+from registry.sandbox.harbor.state import User
 from tests.unit.registry.harbor.doubled import PROJECT, Bench, add_robot, bench
 
 POLICY = ProjectPolicy(quota=1 << 30, auto_sbom=True, immutable=("*-l4t-*",), severity="high")
@@ -119,6 +121,20 @@ def test_an_account_that_may_not_is_told_what_and_the_rest_goes_on(tmp_path: Pat
         assert found["quota"].state is State.REFUSED
         assert found["immutable tags"].state is State.REFUSED
         assert robot.username in found["immutable tags"].detail
+
+
+def test_whoever_may_make_projects_makes_one_though_told_that_it_is_forbidden(
+    tmp_path: Path,
+) -> None:
+    with bench(tmp_path) as given:
+        given.double.state.users["dev"] = User(9, "dev", "S3cret-pass")
+    dev = Credentials("dev", "S3cret-pass")
+    with bench(tmp_path / "dev", given.double, projects=(), credentials=dev) as given:
+        wish = replace(WISH, name="mine", policy=replace(POLICY, quota=None))
+        assert states(steps(given, wish)) == {State.MADE}
+        assert states(steps(given, wish)) == {State.THERE}
+        with pytest.raises(Unauthorized, match="dev is not allowed to look at project algorithms"):
+            steps(given, replace(wish, name=PROJECT))
 
 
 def test_a_proxy_cache_is_no_project_to_push_to(tmp_path: Path) -> None:
