@@ -12,7 +12,7 @@ from registry.reference import is_digest, is_tag
 from registry.sandbox.harbor import storage
 from registry.sandbox.harbor.access import require
 from registry.sandbox.harbor.calls import Call, Route, created, done, meets, numbered
-from registry.sandbox.harbor.front import add_artifact, check_deletable, check_room, move_tag
+from registry.sandbox.harbor.front import add_artifact, move_tag
 from registry.sandbox.harbor.objects import (
     REPORT,
     SCANNER,
@@ -22,6 +22,7 @@ from registry.sandbox.harbor.objects import (
     repository_object,
     tag_object,
 )
+from registry.sandbox.harbor.refusals import check_deletable, check_room
 from registry.sandbox.harbor.state import Artifact, Project, Repository, Scan, Tag, worst
 from registry.sandbox.replies import Problem, reply
 
