@@ -15,6 +15,7 @@ from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, ope
 from imgctl.options import RegistryFlags
 from imgctl.uniform import WholeHelpGroup
 from imgctl.upstream import endpoint, upstream_options
+from registry.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +71,8 @@ for child in (artifacts, collect, copy, robot, tag):
 @click.option("--namespace", default="default", show_default=True, help="Its namespace.")
 @click.option("--proxy-cache", metavar="NAME",
               help="Also a project that fetches from NVIDIA's registry, and keeps.")  # fmt: skip
+@click.option("--public-cache", is_flag=True,
+              help="Everybody may pull through it; CI's account could not else.")  # fmt: skip
 @upstream_options
 @dry_run_option
 @harbor_options
@@ -95,9 +98,11 @@ def init(
     from registry.harbor.setup import ProjectWish, set_up_project
     from registry.harbor.steps import State
 
-    policy, public = _policy(given)
+    if given["public_cache"] and not given["proxy_cache"]:
+        raise BadInput("--public-cache goes with --proxy-cache NAME")
+    policy, visible = _policy(given)
     retention = _retention(given, policy)
-    wish = ProjectWish(project, policy, public, retention, given["keep"] is not None)
+    wish = ProjectWish(project, policy, visible, retention, given["keep"] is not None)
     steps = []
 
     def show(found: Iterable[Step]) -> None:
@@ -111,8 +116,8 @@ def init(
         there = projects.find(api, project)
         show(set_up_robots(api, there, _robots(api.host, given), dry_run))
         if given["proxy_cache"]:
-            name = given["proxy_cache"]
-            show(set_up_proxy_cache(api, name, endpoint(given), dry_run=dry_run))
+            name, public = given["proxy_cache"], given["public_cache"]
+            show(set_up_proxy_cache(api, name, endpoint(given), public=public, dry_run=dry_run))
         version = str(api.version)
     if output_format == "json":
         value: dict[str, Any] = {"host": api.host, "version": version, "project": project}

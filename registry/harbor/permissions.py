@@ -42,6 +42,10 @@ USES: tuple[Use, ...] = (
         accesses("label:read,list,create", "artifact-label:create", "artifact:read")),
     Use("imgctl push --scan", "the scan's verdict", accesses("scan:create,read", "artifact:read")),
     Use("imgctl release", "signatures and attestations", accesses("repository:pull,push")),
+    Use("imgctl verify", "signatures and attestations", PULL),
+    Use("imgctl base sync", "blobs, manifests, tags", accesses("repository:pull,push")),
+    Use("imgctl harbor tag", "manifests, tags", accesses("repository:pull,push")),
+    Use("imgctl harbor tag --delete", "tags", accesses("artifact:read", "tag:delete")),
     Use("imgctl harbor artifacts", "listing", accesses("repository:list", "artifact:list,read")),
     Use("imgctl harbor status", "project and quota", accesses("project:read", "quota:read")),
 )  # fmt: skip

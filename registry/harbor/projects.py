@@ -186,5 +186,10 @@ def repositories(api: HarborApi, name: str) -> list[str]:
     return [text(item, "name").removeprefix(f"{name}/") for item in items]
 
 
+def visibility(public: bool) -> str:
+    """In a word."""
+    return "public" if public else "private"
+
+
 def _word(value: bool) -> str:
     return "true" if value else "false"

@@ -9,15 +9,18 @@ from functools import partial
 from registry.errors import Refused
 from registry.harbor import projects, registries
 from registry.harbor.api import HarborApi
-from registry.harbor.projects import ProjectPolicy
+from registry.harbor.projects import ProjectPolicy, visibility
 from registry.harbor.registries import Endpoint
 from registry.harbor.steps import State, Step, attempt
 
 
 def set_up_proxy_cache(
-    api: HarborApi, name: str, endpoint: Endpoint, *, dry_run: bool = False
+    api: HarborApi, name: str, endpoint: Endpoint, *, public: bool = False, dry_run: bool = False
 ) -> Iterator[Step]:
     """The endpoint and the project that caches it, a step each. Takes a system administrator.
+
+    public: everybody may pull through it; else one that is there stays as it is. A robot account of
+    another project sees no private one, and so can mount nothing from it.
 
     Raises Refused for a project that is there and no cache of it: that cannot be changed.
     """
@@ -26,21 +29,27 @@ def set_up_proxy_cache(
         yield step
         if step.state is State.REFUSED:
             return
-    yield from attempt(f"proxy cache {name}", partial(_project, api, name, endpoint, dry_run))
+    make = partial(_project, api, name, endpoint, public, dry_run)
+    yield from attempt(f"proxy cache {name}", make)
 
 
-def _project(api: HarborApi, name: str, endpoint: Endpoint, dry_run: bool) -> Step:
-    what = f"proxy cache {name}"
+def _project(api: HarborApi, name: str, endpoint: Endpoint, public: bool, dry_run: bool) -> Step:
+    what, of = f"proxy cache {name}", f"of {endpoint.url}"
     known = registries.find(api, endpoint.url)
     project = projects.find(api, name)
     if project is None:
         if not dry_run and known is not None:
-            projects.create(api, name, ProjectPolicy(auto_scan=False), registry_id=known.id)
-        return Step(what, State.MADE, f"of {endpoint.url}")
+            policy = ProjectPolicy(public=public, auto_scan=False)
+            projects.create(api, name, policy, registry_id=known.id)
+        return Step(what, State.MADE, f"{of}, {visibility(public)}")
     if known is None or project.registry_id != known.id:
         raise Refused(
             f"project {name!r} on {api.host} is not a proxy cache of {endpoint.url}",
             "Harbor decides that when a project is made",
             "name another project",
         )
-    return Step(what, State.THERE, f"of {endpoint.url}")
+    if public and not project.public:
+        if not dry_run:
+            projects.set_metadata(api, name, {"public": "true"})
+        return Step(what, State.CHANGED, f"{of}, public", "private")
+    return Step(what, State.THERE, f"{of}, {visibility(project.public)}")

@@ -13,7 +13,7 @@ from functools import partial
 from registry.errors import Refused, Unauthorized
 from registry.harbor import projects, rules
 from registry.harbor.api import HarborApi
-from registry.harbor.projects import UNLIMITED, Project, ProjectPolicy
+from registry.harbor.projects import UNLIMITED, Project, ProjectPolicy, visibility
 from registry.harbor.rules import ImmutableRule, Retention
 from registry.harbor.steps import State, Step, attempt
 from registry.harbor.version import SBOM
@@ -87,11 +87,11 @@ def _steps(work: _Work, project: Project | None) -> Iterator[Step]:
 def _project(work: _Work, project: Project | None) -> Step:
     what = f"project {work.wish.name}"
     if project is not None:
-        return Step(what, State.THERE, _visibility(project.public))
+        return Step(what, State.THERE, visibility(project.public))
     policy = replace(work.wish.policy, public=bool(work.wish.public))
     if not work.dry_run:
         projects.create(work.api, work.wish.name, policy)
-    return Step(what, State.MADE, _visibility(policy.public))
+    return Step(what, State.MADE, visibility(policy.public))
 
 
 def _settings(work: _Work, project: Project | None) -> Iterator[Step]:
@@ -188,16 +188,12 @@ def _limit(work: _Work, limit: int) -> str:
     return "unlimited" if limit < 0 else work.size(limit)
 
 
-def _visibility(public: bool) -> str:
-    return "public" if public else "private"
-
-
 def _shown(metadata: dict[str, str]) -> str:
     """`on`, `off`, `private`, `critical`."""
     if "severity" in metadata:
         return metadata["severity"] if metadata["prevent_vul"] == "true" else "off"
     if "public" in metadata:
-        return _visibility(metadata["public"] == "true")
+        return visibility(metadata["public"] == "true")
     return "on" if "true" in metadata.values() else "off"
 
 

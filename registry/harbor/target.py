@@ -158,7 +158,7 @@ class HarborTarget:
     def _make_project(self) -> None:
         projects.create(self._api, self._project, self._policy)
         for pattern in self._policy.immutable:
-            rules.add_immutable_rule(self._api, self._project, ImmutableRule(pattern))
+            self._hold(pattern)
         wanted, found = self._policy.quota, self._quota()
         if wanted is not None and found is not None and found.hard != wanted:
             # Harbor takes what it does not allow without a word.
@@ -166,6 +166,15 @@ class HarborTarget:
             self._progress.say(
                 f"project {self._project} has {has}, not {wanted} bytes: "
                 "only an administrator may set one"
+            )
+
+    def _hold(self, pattern: str) -> None:
+        try:
+            rules.add_immutable_rule(self._api, self._project, ImmutableRule(pattern))
+        except Unauthorized as error:
+            # The project is made: an end here would only keep the next push from saying so.
+            self._progress.say(
+                f"project {self._project} has no rule that holds tags {pattern}: {error.what}"
             )
 
     def _quota(self) -> Quota | None:

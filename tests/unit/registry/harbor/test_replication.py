@@ -55,6 +55,11 @@ def test_a_proxy_cache_is_made_once(tmp_path: Path) -> None:
         assert project.registry_id in given.double.state.registries
         again = set_up_proxy_cache(given.api, "cache", NVCR)
         assert {step.state for step in again} == {State.THERE}
+        assert not project.public
+        for state in (State.CHANGED, State.THERE):
+            *_, step = set_up_proxy_cache(given.api, "cache", NVCR, public=True)
+            assert (step.state, step.detail) == (state, f"of {NVCR.url}, public")
+        assert project.public
 
 
 def test_a_project_does_not_become_a_proxy_cache(tmp_path: Path) -> None:

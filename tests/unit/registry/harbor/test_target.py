@@ -21,7 +21,7 @@ from registry.origin import Origin
 from registry.progress import SilentProgress
 from registry.push import PushedImage, PushOptions
 from registry.sandbox.harbor.double import HarborDouble
-from registry.sandbox.harbor.state import Scanner, User
+from registry.sandbox.harbor.state import Robot, Scanner, User
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from tests.unit.registry.harbor.doubled import LAYERS, PROJECT, add_robot, bench
@@ -114,6 +114,25 @@ def test_a_quota_that_harbor_did_not_take_is_told(tmp_path: Path) -> None:
     assert lines.lines == [
         "project new has no quota, not 1073741824 bytes: only an administrator may set one"
     ]
+
+
+def test_a_rule_that_harbor_does_not_let_the_account_make_is_told(tmp_path: Path) -> None:
+    double, lines = HarborDouble(), Lines()
+    whole = [{"resource": "project", "action": "create"}]
+    each = [{"resource": "repository", "action": action} for action in ("pull", "push")]
+    permissions: list[dict[str, Any]] = [
+        {"kind": "system", "namespace": "/", "access": whole},
+        {"kind": "project", "namespace": "*", "access": each},
+    ]
+    robot = Robot(7, "robot$maker", "R0bot-secret", "system", permissions, -1, 0.0, -1)
+    double.state.robots[7] = robot
+    known = Credentials(robot.name, robot.secret)
+    with bench(tmp_path, double, credentials=known) as given:
+        given.push(given.image(), project="new", create_project=True,
+                   policy=ProjectPolicy(immutable=("*-l4t-*",)), progress=lines)  # fmt: skip
+        assert double.state.find_artifact("new/mnist", "1.0") is not None
+    (line,) = lines.lines
+    assert line.startswith("project new has no rule that holds tags *-l4t-*: robot$maker is not")
 
 
 def test_a_dry_run_makes_no_project_and_tells_what_would_be_sent(tmp_path: Path) -> None:
