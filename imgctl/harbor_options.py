@@ -30,6 +30,21 @@ def harbor_options(function: Command) -> Command:
     return click.option("--harbor", metavar="HOST", help="The Harbor.")(function)
 
 
+class Days(click.IntRange):
+    """The life of an account in days; -1 for no end. No account lives for 0, whatever some
+    versions of Harbor make of that."""
+
+    def __init__(self) -> None:
+        super().__init__(-1, 36_500)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """The number; fails for one that is out of range."""
+        days: int = super().convert(value, param, ctx)
+        if days == 0:
+            self.fail("0 is not in the range x>=1, nor -1 for no end", param, ctx)
+        return days
+
+
 def dry_run_option(function: Command) -> Command:
     """Add --dry-run; the command gets it as `dry_run`."""
     option = click.option("--dry-run", is_flag=True, help="Look at everything, change nothing.")

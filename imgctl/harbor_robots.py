@@ -24,7 +24,8 @@ class SecretPlace:
     """Where the secret of a new account goes.
 
     file: the bare secret, as --password-stdin reads it. manifest: the Secret to pull with, of this
-    name and namespace; None for none. replace: what is there may be overwritten.
+    name and namespace; None for none. replace: what is there may be overwritten. Raises BadInput
+    for a name that Kubernetes would not take.
     """
 
     host: str
@@ -33,6 +34,13 @@ class SecretPlace:
     name: str = ""
     namespace: str = "default"
     replace: bool = False
+
+    def __post_init__(self) -> None:
+        if self.manifest is not None:
+            from deploy.names import check_label_name, check_subdomain
+
+            check_subdomain(self.name, "secret name")
+            check_label_name(self.namespace, "namespace")
 
     def check(self) -> None:
         """Raise BadInput when something is in the way."""

@@ -42,6 +42,7 @@ def policy_section() -> dict[str, Any]:
 def parse_policy(section: dict[str, Any]) -> ProjectPolicy:
     """The policy a `harbor_project` section describes; raises BadInput for what is none."""
     from registry.harbor.projects import ProjectPolicy
+    from registry.harbor.rules import check_pattern
 
     given = {str(key).replace("-", "_"): value for key, value in section.items()}
     unknown = [key for key in given if key not in _KEYS]
@@ -54,6 +55,8 @@ def parse_policy(section: dict[str, Any]) -> ProjectPolicy:
     patterns = given.get("immutable", [])
     if not isinstance(patterns, list) or not all(isinstance(item, str) for item in patterns):
         raise _bad("immutable", f"it is {patterns!r}", 'write a list of patterns: ["*-l4t-*"]')
+    for pattern in patterns:
+        check_pattern(pattern)
     if given.get("severity", "") not in _SEVERITIES:
         raise _bad("severity", f"it is {given['severity']!r}", "low, medium, high or critical")
     values = {key: given[key] for key in (*_FLAGS, "severity") if key in given}

@@ -228,7 +228,7 @@ def _in_words(error: ApiError) -> str:
     detail = error.detail if isinstance(error.detail, str) else ""
     if isinstance(error.detail, dict | list) and error.detail:
         detail = json.dumps(error.detail)
-    text = error.message.strip() or error.code
+    text = " ".join(error.message.split()) or error.code
     return f"{text} ({detail[:160]})" if detail and detail not in text else text
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
+from imgctl.harbor_options import Days, dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
+from imgctl.push_options import harbor_host
 from imgctl.uniform import WholeHelpGroup
 from registry.errors import BadInput
 
@@ -71,7 +72,7 @@ def listing(harbor: str | None, project: str, registry: RegistryFlags, output_fo
 @click.option("--for", "kind", type=click.Choice(["push", "pull"]), default="pull",
               show_default=True, help="What it is for.")  # fmt: skip
 @click.option("--allow", metavar="RESOURCE:ACTION", multiple=True, help="One more permission.")
-@click.option("--days", type=click.IntRange(-1, 36_500), default=_DEFAULT_DAYS, show_default=True,
+@click.option("--days", type=Days(), default=_DEFAULT_DAYS, show_default=True,
               help="Its life; -1 for no end.")  # fmt: skip
 @_secret_options
 @dry_run_option
@@ -119,7 +120,7 @@ def create(
 
 @robot.command(name="rotate")
 @click.argument("name")
-@click.option("--days", type=click.IntRange(-1, 36_500),
+@click.option("--days", type=Days(),
               help="Its life from now; -1 for no end.  [default: 90, or no end]")  # fmt: skip
 @_secret_options
 @dry_run_option
@@ -265,7 +266,9 @@ def _place(
 
     file, show = given["secret_file"], given["show_secret"]
     if bool(file) is show:
-        what = "give either --secret-file or --show-secret" if file else "where to the password?"
+        what = (
+            "give either --secret-file or --show-secret" if file else "where shall the password go?"
+        )
         hint = "" if file else "add --secret-file FILE, or --show-secret for stdout"
         raise BadInput(what, "", hint)
     if show and given["pull_secret"]:
@@ -273,7 +276,12 @@ def _place(
     if show:
         return None
     return SecretPlace(
-        harbor or "", file, given["pull_secret"], given["secret_name"], given["namespace"], replace
+        harbor_host(harbor or ""),
+        file,
+        given["pull_secret"],
+        given["secret_name"],
+        given["namespace"],
+        replace,
     )
 
 

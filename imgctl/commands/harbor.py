@@ -11,8 +11,9 @@ import click
 from imgctl.commands._harbor_artifacts import artifacts, copy, tag
 from imgctl.commands._harbor_gc import collect
 from imgctl.commands._harbor_robot import robot
-from imgctl.harbor_options import dry_run_option, echo_step, harbor_options, open_harbor
+from imgctl.harbor_options import Days, dry_run_option, echo_step, harbor_options, open_harbor
 from imgctl.options import RegistryFlags
+from imgctl.push_options import harbor_host
 from imgctl.uniform import WholeHelpGroup
 from imgctl.upstream import endpoint, upstream_options
 from registry.errors import BadInput
@@ -62,7 +63,7 @@ for child in (artifacts, collect, copy, robot, tag):
               help="Account for CI; empty for none.")  # fmt: skip
 @click.option("--pull-robot", default="edge", show_default=True, metavar="NAME",
               help="Account for edge devices; empty for none.")  # fmt: skip
-@click.option("--days", type=click.IntRange(-1, 36_500), default=90, show_default=True,
+@click.option("--days", type=Days(), default=90, show_default=True,
               help="Life of an account that is made; -1 for no end.")  # fmt: skip
 @click.option("--secrets", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where passwords of new accounts go, readable for you alone.")  # fmt: skip
@@ -98,8 +99,8 @@ def init(
     from registry.harbor.setup import ProjectWish, set_up_project
     from registry.harbor.steps import State
 
-    if given["public_cache"] and not given["proxy_cache"]:
-        raise BadInput("--public-cache goes with --proxy-cache NAME")
+    _check_cache(project, given)
+    accounts = _robots(harbor_host(harbor or ""), given)
     policy, visible = _policy(given)
     retention = _retention(given, policy)
     wish = ProjectWish(project, policy, visible, retention, given["keep"] is not None)
@@ -114,7 +115,7 @@ def init(
     with open_harbor(harbor, registry) as api:
         show(set_up_project(api, wish, dry_run=dry_run, size=size))
         there = projects.find(api, project)
-        show(set_up_robots(api, there, _robots(api.host, given), dry_run))
+        show(set_up_robots(api, there, accounts, dry_run))
         if given["proxy_cache"]:
             name, public = given["proxy_cache"], given["public_cache"]
             show(set_up_proxy_cache(api, name, endpoint(given), public=public, dry_run=dry_run))
@@ -124,6 +125,24 @@ def init(
         value["steps"] = [step.to_json() for step in steps]
         print_json(value | {"dry_run": True} if dry_run else value)
     return int(any(step.state is State.REFUSED for step in steps))
+
+
+def _check_cache(project: str, given: dict[str, Any]) -> None:
+    """What is wrong about the proxy cache, before anything is done; raises BadInput."""
+    from registry.harbor.projects import check_project
+
+    name = given["proxy_cache"]
+    if not name:
+        if given["public_cache"]:
+            raise BadInput("--public-cache goes with --proxy-cache NAME")
+        return
+    endpoint(given)
+    if check_project(name) == project:
+        raise BadInput(
+            f"project {project!r} cannot be its own proxy cache",
+            "nobody can push to one",
+            "name another project with --proxy-cache",
+        )
 
 
 def _policy(given: dict[str, Any]) -> tuple[ProjectPolicy, bool | None]:
@@ -141,21 +160,29 @@ def _policy(given: dict[str, Any]) -> tuple[ProjectPolicy, bool | None]:
 
 
 def _retention(given: dict[str, Any], policy: ProjectPolicy) -> Retention | None:
-    from registry.harbor.rules import Retention
+    from registry.harbor.rules import Retention, check_cron
 
     keep = DEFAULT_KEEP if given["keep"] is None else given["keep"]
     if keep == 0:
         return None
     patterns = policy.immutable
     always = patterns[0] if len(patterns) == 1 else "{" + ",".join(patterns) + "}"
-    return Retention(keep, always if patterns else "", given["keep_schedule"])
+    cron = given["keep_schedule"]
+    return Retention(keep, always if patterns else "", check_cron(cron) if cron else "")
 
 
 def _robots(host: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPlace | None]]:
-    """The accounts for CI and for edge devices, and where their secrets go."""
+    """The accounts for CI and for edge devices, and where their secrets go; raises BadInput."""
     from imgctl.harbor_robots import KINDS, SecretPlace, robot_wish
+    from registry.harbor.accounts import check_name
 
     folder, wishes = given["secrets"], []
+    if given["push_robot"] and given["push_robot"] == given["pull_robot"]:
+        raise BadInput(
+            f"both accounts would be {given['push_robot']!r}",
+            "what pulls on edge devices must not be able to push",
+            "give --push-robot and --pull-robot names of their own",
+        )
     for kind in KINDS:
         name = given[f"{kind}_robot"]
         if not name:
@@ -167,7 +194,7 @@ def _robots(host: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPla
             place = SecretPlace(
                 host, folder / f"{name}.secret", manifest, secret, given["namespace"]
             )
-        wishes.append((robot_wish(name, kind, given["days"]), place))
+        wishes.append((robot_wish(check_name(name), kind, given["days"]), place))
     return wishes
 
 

@@ -16,6 +16,11 @@ def matches(pattern: str, name: str) -> bool:
     return compiled is not None and compiled.fullmatch(name) is not None
 
 
+def is_pattern(text: str) -> bool:
+    """Whether it can match anything at all: not empty, its brackets and braces closed."""
+    return bool(text) and _compile(text) is not None
+
+
 @cache
 def _compile(pattern: str) -> re.Pattern[str] | None:
     try:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.errors import BadInput
 from registry.harbor.api import HarborApi, created_id
-from registry.harbor.doublestar import matches
+from registry.harbor.doublestar import is_pattern, matches
 from registry.harbor.paths import project_path
 from registry.harbor.projects import Project
 from registry.harbor.values import mapping, mappings, number, text
 
 EVERY_REPOSITORY = "**"
+# Seconds, which newer versions want to be 0, minutes, hours, day, month, weekday.
+_CRON = re.compile(r"0( [\dA-Za-z*/,?-]+){5}")
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,29 @@ class Retention:
         always = f", and tags {self.always} always" if self.always else ""
         when = f"at {self.cron}" if self.cron else "when run by hand"
         return f"the last {self.latest} of each repository{always}; {when}"
+
+
+def check_pattern(text: str) -> str:
+    """The pattern, if tags can match it; raises BadInput. Harbor takes any, and holds nothing."""
+    if is_pattern(text):
+        return text
+    raise BadInput(
+        f"{text!r} is no pattern for tags",
+        "brackets and braces close" if text else "it is empty",
+        "write one like '*-l4t-*' or '{rel-*,v[0-9]*}'",
+    )
+
+
+def check_cron(text: str) -> str:
+    """The schedule, if Harbor takes it; raises BadInput."""
+    fields = " ".join(text.split())
+    if _CRON.fullmatch(fields):
+        return fields
+    raise BadInput(
+        f"{text!r} is no schedule",
+        "Harbor's has six fields: seconds (always 0), minutes, hours, day, month, weekday",
+        "write one like '0 0 3 * * *', daily at three",
+    )
 
 
 def immutable_rules(api: HarborApi, project: str) -> list[ImmutableRule]:

@@ -108,6 +108,9 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _check_rules(policy: dict[str, Any]) -> None:
+    cron = str(((policy.get("trigger") or {}).get("settings") or {}).get("cron") or "")
+    if cron and (len(cron.split(" ")) != 6 or not cron.startswith("0 ")):
+        raise Problem(400, "BAD_REQUEST", f"invalid cron string: {cron}")
     rules = policy.get("rules") or []
     if len(rules) > _MOST_RULES:
         raise Problem(400, "BAD_REQUEST", f"only {_MOST_RULES} retention rules are allowed at most")
