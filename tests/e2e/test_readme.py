@@ -32,6 +32,7 @@ def harbor() -> Iterator[RunningHarbor]:
         yield running
 
 
+@pytest.mark.timeout(2 * SLOW)
 def test_every_command_works(
     tmp_path: Path, harbor: RunningHarbor, base_image: RunningRegistry, engine: str
 ) -> None:
@@ -45,6 +46,8 @@ def test_every_command_works(
         "IMGCTL_FROM": base_image.host,
         "IMGCTL_USERNAME": harbor.username,
         "IMGCTL_PASSWORD": harbor.password,
+        **dict.fromkeys(["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"], "A Reader"),
+        **dict.fromkeys(["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"], "reader@example.com"),
     }
     folder, checkout = tmp_path / "here", tmp_path / "checkout"
     folder.mkdir()
