@@ -47,6 +47,20 @@ def find_record(text: str, dist: Path, repository_root: str = "") -> Found:
     return Found(from_record(record), record, path)
 
 
+def loaded_name(text: str, dist: Path) -> str:
+    """The name under which `imgctl build --load` loads a build that is not pushed; empty if it is.
+
+    Raises BadInput as find_record does.
+    """
+    path = _record_path(text, dist)
+    record = read_record(path)
+    if record["kind"] != "build":
+        return ""
+    if not record.get("image") or not record.get("tag"):
+        raise BadInput(f"{path} names no image", "", "build again")
+    return f"{record['image']}:{record['tag']}"
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """A record file's JSON object; raises BadInput when it is none."""
     try:

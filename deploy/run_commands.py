@@ -14,7 +14,9 @@ from deploy.workload import Mount
 from registry.errors import BadInput
 from registry.url import is_loopback
 
-RUNTIMES = ("docker", "containerd")
+DOCKER = "docker"
+CONTAINERD = "containerd"
+RUNTIMES = (DOCKER, CONTAINERD)
 _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 
 
@@ -22,29 +24,40 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 class RunRequest:
     """What to run.
 
-    image: a reference as the runtime knows it. args: the program, empty for the image's own
-    (containerd's `ctr run` takes the image's own too). tty: the caller sits at a terminal.
-    socket: containerd's socket, empty for its default. pulled: the image is there already.
+    image: a reference as the runtime knows it; containerd wants it whole, with host and tag.
+    args: the program, empty for the image's own. tty: the caller sits at a terminal. name: the
+    container's, empty for the runtime's choice or ours. socket: containerd's socket, empty for its
+    default. platform: of an image for several, empty for the runtime's own. loaded: the image was
+    loaded into the engine, and no registry has it.
     """
 
     image: str
-    runtime: str = "docker"
+    runtime: str = DOCKER
     gpu: bool = True
     args: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     host_network: bool = True
     tty: bool = False
-    name: str = "imgctl-run"
+    name: str = ""
     socket: str = ""
-    platform: str = "linux/arm64"
+    platform: str = ""
     snapshotter: str = ""
+    loaded: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what neither runtime takes; raises BadInput."""
         if self.runtime not in RUNTIMES:
             raise BadInput(f"unknown runtime {self.runtime!r}", "", f"one of {', '.join(RUNTIMES)}")
-        if not _TASK_NAME.fullmatch(self.name):
-            raise BadInput(f"{self.name!r} cannot be the name of a container")
+        if self.name and not _TASK_NAME.fullmatch(self.name):
+            raise BadInput(
+                f"{self.name!r} cannot be the name of a container",
+                "letters, digits, '_', '.' and '-', at most 63, a letter or digit first",
+            )
+
+    @property
+    def container(self) -> str:
+        """The container's name, where it needs one."""
+        return self.name or "imgctl-run"
 
 
 def pull_command(request: RunRequest) -> list[str] | None:
@@ -52,7 +65,7 @@ def pull_command(request: RunRequest) -> list[str] | None:
 
     containerd's client pulls nothing by itself, and knows no plain http but by a flag.
     """
-    if request.runtime == "docker":
+    if request.runtime == DOCKER:
         return None
     host = request.image.partition("/")[0]
     plain = ["--plain-http"] if is_loopback(host) else []
@@ -68,33 +81,33 @@ def look_command(request: RunRequest) -> list[str]:
 
 def run_command(request: RunRequest) -> list[str]:
     """The one command that runs the program and removes the container after it."""
-    if request.runtime == "docker":
+    if request.runtime == DOCKER:
         return _docker(request)
-    return [*_ctr(request), "run", "--rm", *_ctr_flags(request), request.image, request.name,
+    return [*_ctr(request), "run", "--rm", *_ctr_flags(request), request.image, request.container,
             *request.args]  # fmt: skip
 
 
 def step_commands(request: RunRequest) -> list[list[str]]:
     """The same in steps, to look inside: create, start, exec a shell, kill, remove."""
-    if request.runtime == "docker":
-        inside = ["docker", "exec", *(["-it"] if request.tty else []), request.name, "sh"]
+    if request.runtime == DOCKER:
+        inside = ["docker", "exec", *(["-it"] if request.tty else []), request.container, "sh"]
         return [
-            ["docker", "create", "--name", request.name, *_docker_flags(request), request.image,
-             *(request.args or ("sleep", "infinity"))],
-            ["docker", "start", request.name],
+            ["docker", "create", "--name", request.container, *_docker_flags(request),
+             request.image, *(request.args or ("sleep", "infinity"))],
+            ["docker", "start", request.container],
             inside,
-            ["docker", "kill", request.name],
-            ["docker", "rm", request.name],
+            ["docker", "kill", request.container],
+            ["docker", "rm", request.container],
         ]  # fmt: skip
     ctr = _ctr(request)
-    shell = ["--exec-id", "shell", *(["-t"] if request.tty else []), request.name, "sh"]
+    shell = ["--exec-id", "shell", *(["-t"] if request.tty else []), request.container, "sh"]
     return [
         [*ctr, "containers", "create", *_ctr_flags(request, tty=False), request.image,
-         request.name, *(request.args or ("sleep", "infinity"))],
-        [*ctr, "tasks", "start", "-d", request.name],
+         request.container, *(request.args or ("sleep", "infinity"))],
+        [*ctr, "tasks", "start", "-d", request.container],
         [*ctr, "tasks", "exec", *shell],
-        [*ctr, "tasks", "kill", "--signal", "SIGKILL", request.name],
-        [*ctr, "containers", "rm", request.name],
+        [*ctr, "tasks", "kill", "--signal", "SIGKILL", request.container],
+        [*ctr, "containers", "rm", request.container],
     ]  # fmt: skip
 
 
@@ -104,14 +117,17 @@ def shell_line(command: list[str]) -> str:
 
 
 def _docker(request: RunRequest) -> list[str]:
-    interactive = ["-it"] if request.tty else []
-    return ["docker", "run", "--rm", *interactive, *_docker_flags(request), request.image,
+    flags = ["-it"] if request.tty else []
+    flags += ["--name", request.name] if request.name else []
+    return ["docker", "run", "--rm", *flags, *_docker_flags(request), request.image,
             *request.args]  # fmt: skip
 
 
 def _docker_flags(request: RunRequest) -> list[str]:
     flags = ["--runtime", "nvidia"] if request.gpu else []
     flags += ["--network", "host"] if request.host_network else []
+    flags += ["--platform", request.platform] if request.platform else []
+    flags += ["--pull", "never"] if request.loaded else []
     for mount in request.mounts:
         read_only = ":ro" if mount.read_only else ""
         flags += ["-v", f"{mount.source}:{mount.target}{read_only}"]
@@ -130,5 +146,11 @@ def _ctr_flags(request: RunRequest, *, tty: bool | None = None) -> list[str]:
     flags += ["--tty"] if (request.tty if tty is None else tty) else []
     for mount in request.mounts:
         options = "rbind:ro" if mount.read_only else "rbind:rw"
-        flags += ["--mount", f"type=bind,src={mount.source},dst={mount.target},options={options}"]
+        fields = ("type=bind", f"src={mount.source}", f"dst={mount.target}", f"options={options}")
+        flags += ["--mount", ",".join(_csv_field(field) for field in fields)]
     return flags
+
+
+def _csv_field(text: str) -> str:
+    """A field as encoding/csv reads it, which is how ctr reads a mount."""
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[,"]', text) else text

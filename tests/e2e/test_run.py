@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Imgctl, Result
+from tests.e2e.support.interrupt import start
 from tests.e2e.support.processes import run_quietly
 from tests.e2e.support.registries import RunningRegistry
 
@@ -100,3 +102,39 @@ def test_the_runtime_that_is_not_there_is_named(hello: Pushed, tmp_path: Path) -
     done = hello.imgctl("run", "hello", "--execute", cwd=hello.folder, env=environment)
     assert done.code == 1
     assert "docker is not installed here" in done.stderr
+
+
+def test_what_would_not_work_is_said_before_it_is_tried(hello: Pushed) -> None:
+    for runtime, said in (
+        ("docker", "no runtime `nvidia`"),
+        ("containerd", "nvidia-container-cli"),
+    ):
+        done = hello.imgctl("run", "hello", "--execute", *RUNTIMES[runtime], cwd=hello.folder)
+        assert done.code == 1
+        assert said in done.stderr
+        assert "node check" in done.stderr
+    done = hello.run("--execute", "--mount", "nosuch:/code")
+    assert done.code == 2
+    assert "nosuch to mount" in done.stderr
+
+
+def test_an_interrupt_reaches_the_program_and_leaves_no_container(hello: Pushed) -> None:
+    """As Ctrl-C does: the signal goes to the whole foreground group."""
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "for _ in range(600): time.sleep(0.1)\n"
+    )
+    for runtime, options in RUNTIMES.items():
+        command = ["run", "hello", "--cpu", "--execute", "--name", "imgctl-test-interrupt"]
+        command += [*options, "--", "python3", "-c", code]
+        with start(hello.folder, *command) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(60) == 7, runtime
+    assert "imgctl-test-interrupt" not in run_quietly(
+        "docker", "ps", "-a", "--format", "{{.Names}}"
+    )
+    assert "imgctl-test-interrupt" not in run_quietly("ctr", "-a", SOCKET, "containers", "ls")

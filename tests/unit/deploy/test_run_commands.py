@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shlex
 
 import pytest
@@ -47,6 +48,13 @@ def test_code_can_be_mounted_instead_of_built() -> None:
     assert ctr[ctr.index("--mount") + 1] == (
         "type=bind,src=/home/user/project,dst=/location/in/container,options=rbind:rw"
     )
+
+
+def test_a_comma_in_a_path_is_part_of_it() -> None:
+    mount = Mount('/a,"b', "/c", read_only=True)
+    ctr = run_command(RunRequest(IMAGE, "containerd", mounts=(mount,)))
+    (fields,) = csv.reader([ctr[ctr.index("--mount") + 1]])
+    assert fields == ["type=bind", 'src=/a,"b', "dst=/c", "options=rbind:ro"]
 
 
 def test_steps_create_start_exec_and_kill_the_same_container() -> None:

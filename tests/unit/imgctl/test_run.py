@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.unit.imgctl.records import Call
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.unit.imgctl.records import DIGEST, TAG, Call, build_record, push_record, put
 
 PINNED = "127.0.0.1:5000/p/mnist@sha256:" + "ab" * 32
 
@@ -34,3 +40,62 @@ def test_what_is_no_reference_is_bad_input(call: Call) -> None:
     code, out, err = call("run", "Not A Reference/x")
     assert (code, out) == (2, "")
     assert "is not a registry host" in err
+
+
+def test_what_is_pushed_runs_by_digest_and_what_is_loaded_by_name(
+    call: Call, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", build_record())
+    code, out, err = call("run", "mnist")
+    assert code == 0
+    assert out.endswith(f"--network host --pull never mnist:{TAG}\n")
+    assert "imgctl build --load" in err
+    code, out, err = call("run", "mnist", "--runtime", "containerd")
+    assert (code, out) == (2, "")
+    assert "built but not pushed" in err
+    put(tmp_path / "dist", push_record())
+    assert f"local-harbor.com/algorithms/mnist@{DIGEST}" in call("run", "mnist")[1]
+
+
+def test_containerd_is_given_the_whole_reference(call: Call) -> None:
+    for text, whole in (
+        ("ubuntu:22.04", "docker.io/library/ubuntu:22.04"),
+        ("h.example/p/x", "h.example/p/x:latest"),
+        (PINNED, PINNED),
+    ):
+        pull, run = call("run", text, "--runtime", "containerd")[1].splitlines()
+        assert pull.endswith(f" {whole}")
+        assert run.endswith(f" {whole} imgctl-run")
+    assert call("run", "ubuntu:22.04")[1].endswith(" ubuntu:22.04\n")
+
+
+def test_name_and_platform_are_docker_s_too(call: Call) -> None:
+    words = shlex.split(call("run", PINNED, "--name", "demo", "--platform", "linux/arm64")[1])
+    assert words[words.index("--name") + 1] == "demo"
+    assert words[words.index("--platform") + 1] == "linux/arm64"
+
+
+def test_the_commands_as_json(call: Call) -> None:
+    code, out, _ = call("run", PINNED, "--runtime", "containerd", "--format", "json")
+    pull, run = json.loads(out)["commands"]
+    assert (code, pull[:3], run[:2]) == (0, ["ctr", "images", "pull"], ["ctr", "run"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([PINNED, "--mout", "a:b"], "No such option"),
+        (["nosuch"], "no image 'nosuch'"),
+        ([PINNED, "--execute", "--steps"], "cannot be executed in one go"),
+        ([PINNED, "--execute", "--format", "json"], "--execute prints what the program prints"),
+        ([PINNED, "--mount", "/a"], "is not a volume"),
+        ([PINNED, "--mount", ":/b"], "must be absolute"),
+        ([PINNED, "--mount", "/a:b"], "must be absolute"),
+        ([PINNED, "--name", "a b"], "cannot be the name of a container"),
+        (["x:y:z"], "is not an image reference"),
+    ],
+)
+def test_bad_input_is_one_error_and_no_command(call: Call, arguments: list[str], said: str) -> None:
+    code, out, err = call("run", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
