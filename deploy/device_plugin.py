@@ -1,6 +1,8 @@
 """NVIDIA's device plugin for Jetson nodes: its config and its DaemonSet.
 
-The plugin offers one `nvidia.com/gpu` per Jetson, or several shares of it by time-slicing.
+The plugin offers one `nvidia.com/gpu` per Jetson, or several shares of it by time-slicing. The
+objects are named and selected as in NVIDIA's own manifest, the model of hand-written ones: applying
+ours replaces them, where two plugins on a node would take the resource from each other.
 Facts: k8s-device-plugin v0.20 (config API v1, replicas at least 2; Tegra since v0.13, Orin under
 JetPack 6 since v0.16, Thor since v0.17.3; MPS starts NVML only and so fails on Tegra).
 """
@@ -8,12 +10,13 @@ JetPack 6 since v0.16, Thor since v0.17.3; MPS starts NVML only and so fails on 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import semver
 
 from deploy.manifests import EDGE_ROLE, RUNTIME_CLASS, Object, runtime_class
-from deploy.workload import GPU_RESOURCE, KUBEEDGE, KUBELET, TARGETS
+from deploy.workload import GPU_RESOURCE, KUBEEDGE, KUBELET, MOST_REPLICAS, TARGETS
 from deploy.yaml_text import to_yaml
 from registry.errors import BadInput, Refused
 
@@ -22,7 +25,10 @@ NEWEST = "0.20.0"
 STRATEGY_SINCE = semver.Version(0, 16, 0)
 SOCKETS = "/var/lib/kubelet/device-plugins"
 CONFIG_FOLDER = "/etc/nvidia"
-CONFIG_KEY = "config.yaml"
+CONFIG_KEY = "config"
+NAME = "nvidia-device-plugin-daemonset"
+CONFIG_MAP = "nvidia-config"
+SELECTOR = {"name": "nvidia-device-plugin-ds"}
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,16 @@ def choose_version(l4t: tuple[int, int, int], asked: str = "") -> PluginVersion:
     try:
         version = semver.Version.parse(asked.removeprefix("v"))
     except ValueError as error:
-        raise BadInput(f"{asked!r} is not a version", "", f"write v{NEWEST}") from error
+        why = "it has the form v0.20.0"
+        raise BadInput(f"{asked!r} is not a version", why, f"write v{NEWEST}") from error
     if version < least:
         raise Refused(
             f"device plugin v{version} does not work on r{'.'.join(map(str, l4t))}",
             why,
             f"use v{least} or newer; v{NEWEST} is the newest known",
         )
+    if version > semver.Version.parse(NEWEST):
+        why = f"v{NEWEST} is the newest known; {why}"
     return PluginVersion(str(version), f"asked for; {why}")
 
 
@@ -79,6 +88,24 @@ def _least(major: int) -> tuple[semver.Version, str]:
     return semver.Version(0, 13, 0), "Tegra is supported since v0.13.0"
 
 
+def least_toolkit(major: int) -> tuple[tuple[int, int, int], str]:
+    """The nvidia-container-toolkit that a release's line needs, and what it does since then."""
+    if major >= 38:
+        return (1, 18, 0), "Thor's GPU is found"
+    if major >= 36:
+        return (1, 14, 0), "Orin's GPU is told from a discrete one"
+    return (1, 11, 0), "the device plugin works with it"
+
+
+def needs(major: int, target: str) -> str:
+    """What a node must have for the plugin to offer its GPU, one line."""
+    toolkit = ".".join(map(str, least_toolkit(major)[0]))
+    runtime = "nvidia as the default runtime" if target == KUBEEDGE else "a runtime named nvidia"
+    return (
+        f"nodes need nvidia-container-toolkit {toolkit} or newer and {runtime}: imgctl node check"
+    )
+
+
 def check_sharing(replicas: int, strategy: str) -> None:
     """Refuse what cannot share a Jetson's GPU; BadInput or Refused."""
     if strategy == "mps":
@@ -88,7 +115,7 @@ def check_sharing(replicas: int, strategy: str) -> None:
             " show 0 GPUs",
             "use time-slicing (--replicas N)",
         )
-    if replicas < 1:
+    if not 1 <= replicas <= MOST_REPLICAS:
         raise BadInput(f"{replicas} replicas cannot be", "", "give 1 (exclusive) or more")
 
 
@@ -138,30 +165,27 @@ def _config_map(plugin: DevicePlugin) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            "name": "nvidia-device-plugin",
-            "namespace": plugin.namespace,
-            "labels": _labels(),
-        },
+        "metadata": {"name": CONFIG_MAP, "namespace": plugin.namespace, "labels": _labels()},
         "data": {CONFIG_KEY: to_yaml([plugin_config(plugin)])},
     }
 
 
 def _daemonset(plugin: DevicePlugin) -> Object:
     labels = _labels() | {"app.kubernetes.io/version": f"v{plugin.version.version}"}
-    selector = {"app.kubernetes.io/name": "nvidia-device-plugin"}
+    # The plugin reads its config at start only: another config must make other pods.
+    config = sha256(to_yaml([plugin_config(plugin)]).encode()).hexdigest()
+    template = {
+        "metadata": {"labels": SELECTOR | labels, "annotations": {"imgctl.io/config": config}},
+        "spec": _pod_spec(plugin),
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": {
-            "name": "nvidia-device-plugin",
-            "namespace": plugin.namespace,
-            "labels": labels,
-        },
+        "metadata": {"name": NAME, "namespace": plugin.namespace, "labels": labels},
         "spec": {
-            "selector": {"matchLabels": selector},
+            "selector": {"matchLabels": dict(SELECTOR)},
             "updateStrategy": {"type": "RollingUpdate"},
-            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(plugin)},
+            "template": template,
         },
     }
 
@@ -187,7 +211,7 @@ def _pod_spec(plugin: DevicePlugin) -> Object:
         "containers": [_container(plugin)],
         "volumes": [
             {"name": "device-plugin", "hostPath": {"path": SOCKETS}},
-            {"name": "config", "configMap": {"name": "nvidia-device-plugin"}},
+            {"name": "config", "configMap": {"name": CONFIG_MAP}},
         ],
     }
 
@@ -197,7 +221,7 @@ def _container(plugin: DevicePlugin) -> Object:
     if plugin.version.takes_strategy:
         env.append({"name": "DEVICE_DISCOVERY_STRATEGY", "value": "tegra"})
     return {
-        "name": "nvidia-device-plugin",
+        "name": "nvidia-device-plugin-ctr",
         "image": f"{IMAGE}:v{plugin.version.version}",
         "imagePullPolicy": "IfNotPresent",
         "args": [f"--config-file={CONFIG_FOLDER}/{CONFIG_KEY}"],
@@ -208,6 +232,6 @@ def _container(plugin: DevicePlugin) -> Object:
         },
         "volumeMounts": [
             {"name": "device-plugin", "mountPath": SOCKETS},
-            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+            {"name": "config", "mountPath": CONFIG_FOLDER},
         ],
     }

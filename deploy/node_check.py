@@ -18,6 +18,7 @@ from builder.device import Device, identify
 from builder.matrix import L4TRelease, Matrix, number
 from builder.recipe import find
 from deploy import node_install
+from deploy.device_plugin import least_toolkit
 from deploy.node_containerd import edit_config_toml, stated_version, systemd_cgroup
 from deploy.node_docker import edit_daemon_json
 from deploy.node_facts import NodeFacts
@@ -179,7 +180,7 @@ def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
     if not name:
         what = "the NVIDIA container toolkit is not installed: containers would see no GPU"
         return NodeCheck("container toolkit", "failed", what, install)
-    least, why = _least_toolkit(release)
+    least, why = least_toolkit(release.major)
     version = facts.packages[name]
     if name != "nvidia-container-runtime" and numbers(version) < least:
         wanted = ".".join(map(str, least))
@@ -189,14 +190,6 @@ def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
     if release.major <= 32 and numbers(version) >= _CSV_BY_REQUEST and name != _TOOLKIT[-1]:
         told += "; images must ask for the host's CUDA (NVIDIA_REQUIRE_JETPACK), as ours do"
     return NodeCheck("container toolkit", "ok", told)
-
-
-def _least_toolkit(release: L4TRelease) -> tuple[Version, str]:
-    if release.major >= 38:
-        return (1, 18, 0), "Thor's GPU is found"
-    if release.major >= 36:
-        return (1, 14, 0), "Orin's GPU is told from a discrete one"
-    return (1, 11, 0), "the device plugin works with it"
 
 
 def _runtimes(facts: NodeFacts, release: L4TRelease | None, *, kubeedge: bool) -> list[NodeCheck]:

@@ -6,10 +6,12 @@ API: operations.kubeedge.io v1alpha1 (KubeEdge 1.16 on) and v1alpha2 (1.21 on); 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from deploy.manifests import Object
 from deploy.names import check_label, check_label_name, check_subdomain, label_value
+from deploy.workload import MOST_REPLICAS
 from registry.errors import BadInput
 from registry.reference import Reference
 
@@ -19,6 +21,14 @@ LEAST_TIMEOUT = 300
 SETUP_SECONDS = 60
 UNPACK_BYTES_PER_SECOND = 20_000_000
 LINK_HEADROOM = 2.0
+SLOWEST_LINK = 1.0
+FASTEST_LINK = 1e12
+MOST_TIMEOUT = 2**32 - 1  # the field is a uint32
+_LINK = re.compile(
+    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<prefix>[kKmMgG])"
+    r"(?:(?P<bits>[bB]it(?:/s)?|bps|b/s|b)|Bps|B/s|B)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,9 @@ class Prepull:
             check_subdomain(node, "node name")
         for key, value in self.selector:
             check_label(key, value)
+        keys = [key for key, _ in self.selector]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise BadInput(f"the label {twice[0]!r} is selected twice", "", "a node has it once")
         if self.api_version not in VERSIONS:
             raise BadInput(
                 f"unknown API version {self.api_version!r}", "", f"one of {', '.join(VERSIONS)}"
@@ -67,41 +80,40 @@ class Prepull:
             raise BadInput("the link speed must be above zero", "", "write it like 20Mbit")
         if self.concurrency < 1 or self.retries < 0:
             raise BadInput("concurrency is at least 1 and retries at least 0")
+        if max(self.concurrency, self.retries) > MOST_REPLICAS:
+            raise BadInput("concurrency and retries are below 2^31")
 
     @property
     def timeout(self) -> int:
         """Seconds one node may take: fetch at half the link's speed, unpack, and some slack."""
         seconds = self.size * LINK_HEADROOM / self.link + self.size / UNPACK_BYTES_PER_SECOND
-        return max(LEAST_TIMEOUT, SETUP_SECONDS + round(seconds))
+        return min(max(LEAST_TIMEOUT, SETUP_SECONDS + round(seconds)), MOST_TIMEOUT)
 
 
 def parse_link(text: str) -> float:
-    """Bytes per second from `20Mbit`, `256kbit`, `1Gbit`, `2MB`; raises BadInput."""
-    units = {
-        "kbit": 125.0,
-        "mbit": 125_000.0,
-        "gbit": 125_000_000.0,
-        "kb": 1000.0,
-        "mb": 1_000_000.0,
-    }
-    lowered = text.strip().lower().removesuffix("/s")
-    for unit, factor in units.items():
-        number = lowered.removesuffix(unit)
-        if number != lowered:
-            try:
-                speed = float(number) * factor
-            except ValueError:
-                break
-            if 0 < speed < float("inf"):
-                return speed
+    """Bytes per second from `20Mbit`, `256kbit/s`, `1Gbps`, `20Mb`, `2MB`; raises BadInput.
+
+    As everywhere, `b` is a bit and `B` a byte.
+    """
+    match = _LINK.fullmatch(text.strip())
+    if match is not None:
+        factor = {"k": 1e3, "m": 1e6, "g": 1e9}[match["prefix"].lower()]
+        speed = float(match["number"]) * factor / (8 if match["bits"] else 1)
+        if SLOWEST_LINK <= speed <= FASTEST_LINK:
+            return speed
     raise BadInput(f"{text!r} is not a link speed", "", "write it like 20Mbit, 256kbit or 2MB")
 
 
 def prepull_job(prepull: Prepull) -> Object:
     """The ImagePrePullJob."""
+    version = label_value(prepull.image.tag or "")
+    labels = {
+        "app.kubernetes.io/managed-by": "imgctl",
+        **({"app.kubernetes.io/version": version} if version else {}),
+    }
     template: Object = {"images": [f"{prepull.image.name}@{prepull.image.digest}"]}
     if prepull.nodes:
-        template["nodeNames"] = list(prepull.nodes)
+        template["nodeNames"] = list(dict.fromkeys(prepull.nodes))
     else:
         template["labelSelector"] = {"matchLabels": dict(prepull.selector)}
     if prepull.check_disk:
@@ -117,13 +129,7 @@ def prepull_job(prepull: Prepull) -> Object:
     return {
         "apiVersion": f"operations.kubeedge.io/{prepull.api_version}",
         "kind": "ImagePrePullJob",
-        "metadata": {
-            "name": prepull.name,
-            "labels": {
-                "app.kubernetes.io/managed-by": "imgctl",
-                "app.kubernetes.io/version": label_value(prepull.image.tag or ""),
-            },
-        },
+        "metadata": {"name": prepull.name, "labels": labels},
         "spec": {"imagePrePullTemplate": template},
     }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,15 +162,14 @@ def format_option(function: Command) -> Command:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `1048576`, `64MiB`, `100MB`, `2G`; raises BadInput."""
+    """Bytes from `1048576`, `64MiB`, `5.6GB`, `2G`; raises BadInput."""
     units = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
     units |= {f"{key}i": 1024**power for power, key in enumerate("kmgt", 1)}
-    number = text.strip().lower().removesuffix("b")
-    unit = number.lstrip("0123456789")
-    digits = number[: len(number) - len(unit)]
-    if not digits or unit.strip() not in units or int(digits) == 0:
-        raise BadInput(f"{text!r} is not a size", "", "write a number of bytes, or 64MiB, 100MB")
-    return int(digits) * units[unit.strip()]
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kmgt]?i?)b?", text.strip().lower())
+    size = int(Decimal(match[1]) * units[match[2]]) if match and match[2] in units else 0
+    if size == 0:
+        raise BadInput(f"{text!r} is not a size", "", "write a number of bytes, or 64MiB, 5.6GB")
+    return size
 
 
 def _with(function: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

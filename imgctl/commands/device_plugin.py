@@ -74,6 +74,7 @@ def command(
         check_sharing,
         choose_version,
         device_plugin,
+        needs,
         warnings,
     )
     from deploy.names import check_label_name
@@ -86,6 +87,7 @@ def command(
     version = choose_version((major, minor, patch), asked)
     plugin = DevicePlugin(version, replicas, target, namespace, rename)
     click.echo(f"device plugin v{version.version}: {version.reason}", err=True)
+    click.echo(f"note: {needs(major, target)}", err=True)
     for line in warnings(plugin):
         click.echo(f"warning: {line}", err=True)
     show(device_plugin(plugin), output, output_format)

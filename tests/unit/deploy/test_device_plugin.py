@@ -11,6 +11,7 @@ from deploy.device_plugin import (
     check_sharing,
     choose_version,
     device_plugin,
+    needs,
     plugin_config,
     warnings,
 )
@@ -64,6 +65,39 @@ def test_daemonset_keeps_what_the_hand_written_one_had() -> None:
     assert "runtimeClassName" not in spec
 
 
+def test_it_replaces_the_hand_written_one_in_place() -> None:
+    config_map, daemonset = device_plugin(plugin())
+    assert config_map["metadata"]["name"] == "nvidia-config"
+    assert (daemonset["metadata"]["name"], daemonset["metadata"]["namespace"]) == (
+        "nvidia-device-plugin-daemonset",
+        "kube-system",
+    )
+    assert daemonset["spec"]["selector"] == {"matchLabels": {"name": "nvidia-device-plugin-ds"}}
+    labels = daemonset["spec"]["template"]["metadata"]["labels"]
+    assert labels["name"] == "nvidia-device-plugin-ds"
+
+
+def test_another_config_makes_new_pods() -> None:
+    def template(replicas: int) -> object:
+        return device_plugin(plugin(replicas))[1]["spec"]["template"]
+
+    assert template(3) == template(3)
+    assert template(3) != template(4)
+
+
+@pytest.mark.parametrize(
+    ("major", "target", "said"),
+    [(32, "kubeedge", "1.11.0"), (36, "kubelet", "1.14.0"), (38, "kubeedge", "1.18.0")],
+)
+def test_what_nodes_need_is_told(major: int, target: str, said: str) -> None:
+    assert said in needs(major, target)
+    assert ("default runtime" in needs(major, target)) == (target == "kubeedge")
+
+
+def test_a_version_newer_than_any_known_is_told() -> None:
+    assert "v0.20.0 is the newest known" in choose_version(R35, "0.99.0").reason
+
+
 def test_strategy_is_set_from_the_version_that_knows_it() -> None:
     def names(asked: str) -> set[str]:
         spec = device_plugin(plugin(asked=asked))[1]["spec"]["template"]["spec"]
@@ -94,6 +128,8 @@ def test_mps_is_refused_and_no_replicas_are_bad_input() -> None:
         check_sharing(3, "mps")
     with pytest.raises(BadInput):
         check_sharing(0, "time-slicing")
+    with pytest.raises(BadInput):
+        check_sharing(2**31, "time-slicing")
 
 
 @pytest.mark.parametrize("target", ["kubeedge", "kubelet"])

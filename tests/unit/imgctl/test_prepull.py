@@ -62,6 +62,12 @@ def test_the_secret_is_the_one_edged_reads_and_only_its_owner_may(
     assert job["spec"]["imagePrePullTemplate"]["imageSecrets"] == "default/prepull"
 
 
+def test_sizes_are_written_as_people_do(call: Call) -> None:
+    for size, told in (("5.6GB", "5600 MB"), ("1.5 GiB", "1611 MB"), ("3000000", "3 MB")):
+        _, _, err = call("prepull", REFERENCE, "--offline", "--node", "a", "--size", size)
+        assert told in err
+
+
 def test_nodes_with_a_full_root_can_be_included(call: Call) -> None:
     common = ("prepull", REFERENCE, "--offline", "--size", "1GB", "--node", "a")
     assert yaml.safe_load(call(*common)[1])["spec"]["imagePrePullTemplate"]["checkItems"] == [
@@ -76,6 +82,7 @@ def test_nodes_with_a_full_root_can_be_included(call: Call) -> None:
         (["--size", "1GB"], "needs nodes or a selector"),
         (["--size", "1GB", "--node", "a", "--selector", "b=c"], "and not both"),
         (["--node", "a"], "is not known"),
+        (["--size", "5.6.1GB", "--node", "a"], "is not a size"),
         (["--size", "big", "--node", "a"], "'big' is not a size"),
         (["--size", "1GB", "--node", "A_b"], "'A_b' cannot be a node name"),
         (["--size", "1GB", "--node", "a", "--link", "fast"], "'fast' is not a link speed"),
