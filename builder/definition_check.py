@@ -45,7 +45,7 @@ _GPU_BUILDS = {
 }  # fmt: skip
 # They depend on nvidia-l4t-core, which installs on a Jetson only.
 _BOARD = re.compile(r"nvidia-(l4t-|jetpack|container(?![a-z-]))")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Fields:

@@ -54,9 +54,18 @@ class Instruction:
         return None
 
 
+def physical_lines(text: str) -> list[str]:
+    """The lines of a Dockerfile, without their ends.
+
+    Only a line feed ends one: str.splitlines would break values at form feeds and U+2028 too.
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
 def parse(text: str) -> tuple[Instruction, ...]:
     """Every instruction of a Dockerfile, in order; never raises for what BuildKit would refuse."""
-    lines = text.splitlines()
+    lines = physical_lines(text)
     escape = _escape(lines)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
     found: list[Instruction] = []

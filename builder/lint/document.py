@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from builder.bases import BaseImage, published
-from builder.instructions import Instruction, parse, words
+from builder.instructions import Instruction, parse, physical_lines, words
 from builder.lint.shell import (
     Command,
     PipInstall,
@@ -187,7 +187,7 @@ def read_document(
     Raises BadInput when there is no FROM, or nothing in it at all.
     """
     instructions = parse(text)
-    lines = tuple(text.splitlines())
+    lines = tuple(physical_lines(text))
     if not any(item.keyword == "FROM" for item in instructions):
         raise BadInput(
             f"{filename} is no Dockerfile", "it has no FROM", "name a Dockerfile or an image"

@@ -85,7 +85,7 @@ def exec_commands(listed: Sequence[str]) -> Iterator[Command]:
 
 def commands(script: str) -> Iterator[Command]:
     """Every simple command of a script, those given to `sh -c` included."""
-    for line in script.splitlines():
+    for line in script.split("\n"):
         if line.lstrip().startswith("#"):
             continue
         yield from _line_commands(line)

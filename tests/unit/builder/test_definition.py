@@ -134,6 +134,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"env": ["A=1"]}, "must be a mapping"),
     ({"command": "python3 x"}, "must be a list"),
     ({"command": ["a\x00"]}, "control character"),
+    ({"env": {"A": "a\x85RUN b"}}, "control character"),
     ({"workload": {"gpu": 1}}, "unknown key `workload.gpu`"),
     ({"workload": {"gpus": -1}}, "from 0 to"),
     ({"workload": {"gpus": True}}, "from 0 to"),

@@ -28,6 +28,15 @@ def test_continued_lines_are_one_instruction_and_comments_inside_them_vanish() -
     assert parse(text)[2].line == 6
 
 
+def test_only_a_line_feed_ends_a_line() -> None:
+    text = 'FROM a\r\n# b\x0cRUN c\x85\nENV A="d\u2028RUN e"\nRUN f'
+    assert [(item.keyword, item.line) for item in parse(text)] == [
+        ("FROM", 1),
+        ("ENV", 3),
+        ("RUN", 4),
+    ]
+
+
 def test_the_escape_directive_changes_the_continuation() -> None:
     text = "# escape=`\nFROM a\nRUN one `\n two\\\nUSER 1"
     assert [item.keyword for item in parse(text)] == ["FROM", "RUN", "USER"]
