@@ -10,6 +10,7 @@ from builder.lint.build_time import check_build_time
 from builder.lint.document import Document, read_document
 from builder.lint.environment import check_environment
 from builder.lint.finding import LEVELS, Finding, Hit, Rule, load_rules
+from builder.lint.jetpack import check_jetpack
 from builder.lint.layers import check_layers
 from builder.lint.links import check_links
 from builder.lint.python import check_python
@@ -54,6 +55,7 @@ def _checks(
     yield from check_bases(document, matrix, target)
     yield from check_apt(document, matrix)
     yield from check_python(document)
+    yield from check_jetpack(document, matrix)
     yield from check_build_time(document)
     yield from check_layers(document)
     yield from check_environment(document, matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.matrix import L4TRelease, covers
@@ -47,6 +47,13 @@ def wheels_for(data: Mapping[str, Any], release: L4TRelease) -> tuple[Wheel, ...
     """Every torch wheel known for a release, the preferred one first."""
     rows = sorted(_rows(data, release), key=lambda raw: not _preferred(raw, release))
     return tuple(_wheel(data, raw, "torch", raw["torch"]) for raw in rows)
+
+
+def addresses(data: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """(URL, file name, L4T patterns it is for) of every torch wheel, its copies elsewhere too."""
+    for raw in data["wheels"]:
+        for place in (raw["at"], *raw.get("mirrors", ())):
+            yield _url(data, place, raw["file"]), raw["file"], raw["lines"]
 
 
 def _rows(data: Mapping[str, Any], release: L4TRelease) -> list[Mapping[str, Any]]:

@@ -266,6 +266,28 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
             f"{BASE}{PIP}https://example.com/$WHEEL.whl\n",
         ),
     ],
+    "wheel-jetpack": [
+        (
+            f"{JETPACK36}{PIP}{REDIST}/v60/pytorch/torch-2.4.0a0+07cecf4168.nv24.05.14710581-cp310-cp310-linux_aarch64.whl\n",
+            f"{JETPACK36}{PIP}{TORCH36}\n",
+        ),
+        (
+            f"{R32}RUN wget -O torch-1.4.0-cp36-cp36m-linux_aarch64.whl https://nvidia.box.com/shared/static/ncgzus5o23uck9i5oth2n8n06k340l6k.whl\n",
+            f"{R32}RUN wget -O torch-1.4.0-cp36-cp36m-linux_aarch64.whl https://nvidia.box.com/shared/static/c3d7vm4gcs9m728j6o5vjay2jdedqb55.whl\n",
+        ),
+        (
+            f"{JETPACK36}{PIP}--extra-index-url {REDIST}/v60 tensorflow==2.16.1+nv24.07\n",
+            f"{JETPACK35}{PIP}--extra-index-url {REDIST}/v51 tensorflow==2.11.0+nv23.03\n",
+        ),
+        (
+            f"FROM nvcr.io/nvidia/l4t-jetpack:r36.3.0\n{PIP}{TORCH36.replace('+', '%2B').replace('.com', '.cn')}\n",
+            f"{JETPACK35}{PIP}{REDIST}/v502/pytorch/torch-1.13.0a0+d0d6b1f2.nv22.10-cp38-cp38-linux_aarch64.whl\n",
+        ),
+        (
+            f"{JETPACK36}{PIP}{REDIST}/v60dp/tensorflow/tensorflow-2.15.0+nv24.02-cp310-cp310-linux_aarch64.whl\n",
+            f"{JETPACK36}{PIP}--extra-index-url {REDIST}/v60 flask\n",
+        ),
+    ],
     "get-pip": [
         (
             f"{R32}RUN curl https://bootstrap.pypa.io/get-pip.py | python3\n",
