@@ -231,6 +231,9 @@ def _env(fields: Fields) -> tuple[tuple[str, str], ...]:
     for key in env.names():
         if not _ENV.fullmatch(key):
             raise env.wrong(key, "cannot be the name of a variable", "letters, digits and '_'")
+        if re.search(rf"\$\{{?{key}\b", env.line(key)):
+            problem = "refers to its own value, and a '$' here stands for itself"
+            raise env.wrong(key, problem, "write the whole value, that of the base with it")
     return tuple((key, env.line(key)) for key in sorted(env.names()))
 
 

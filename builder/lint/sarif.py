@@ -72,7 +72,8 @@ def _result(item: Finding, index: int) -> dict[str, Any]:
 
 
 def _uri(filename: str) -> str:
-    """The file's name as a relative URI; spaces and the like escaped."""
+    """The file's name as a URI, relative where it is; spaces and the like escaped."""
     from urllib.parse import quote
 
-    return quote(filename.replace("\\", "/").removeprefix("./"))
+    scheme = "file://" if filename.startswith("/") else ""
+    return scheme + quote(filename.replace("\\", "/").removeprefix("./"))

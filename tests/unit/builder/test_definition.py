@@ -131,6 +131,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pip": ["tensorflow"], "framework": "pytorch"}, "write `framework: tensorflow`"),
     ({"env": {"A B": "x"}}, "cannot be the name of a variable"),
     ({"env": {"A": 1}}, "must be text"),
+    ({"env": {"PATH": "/opt/bin:${PATH}"}}, "refers to its own value"),
     ({"env": ["A=1"]}, "must be a mapping"),
     ({"command": "python3 x"}, "must be a list"),
     ({"command": ["a\x00"]}, "control character"),
