@@ -84,13 +84,14 @@ def from_reference(
     labels: of the image's config. annotations: of its manifest. imgctl's own builds say there
     what they are and how they run.
     """
+    known = workload_label(labels)
     return {
         "name": workload_name(image.repository.rsplit("/", 1)[-1]),
         "image": image,
         "version": labels.get(VERSION_LABEL, ""),
         "l4t": labels.get("io.imgctl.l4t", ""),
         "identity": _digest(annotations.get("io.imgctl.plan", "")),
-        **_labelled(labels.get("io.imgctl.workload", "")),
+        **(workload_of(known) if known else {}),
     }
 
 
@@ -98,13 +99,19 @@ def _digest(text: str) -> str:
     return text if is_digest(text) else ""
 
 
-def _labelled(text: str) -> dict[str, Any]:
-    """What the label says of the workload; nothing where somebody else wrote it."""
+def workload_label(labels: Mapping[str, str]) -> dict[str, Any]:
+    """What an image's label says of how it runs, as records have it: kind, gpus, host_network.
+
+    Empty where there is none, or somebody else wrote it.
+    """
     try:
-        value = json.loads(text)
-        return workload_of(value) if isinstance(value, dict) and "kind" in value else {}
-    except (ValueError, TypeError, RecursionError):
+        value = json.loads(labels.get("io.imgctl.workload", ""))
+        if not isinstance(value, dict) or "kind" not in value:
+            return {}
+        workload_of(value)
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return {}
+    return value
 
 
 def labels_of(found: Found) -> Mapping[str, str]:

@@ -57,7 +57,7 @@ def _chosen(given: dict[str, Any]) -> tuple[str, str]:
         context = click.get_current_context()
         ranks = [context.get_parameter_source(name) for name in ("harbor", "plain")]
         if ranks[0] == ranks[1]:
-            raise BadInput("both --harbor and --registry are given", "", "give the one to push to")
+            raise BadInput("both --harbor and --registry are given", "", "give one of them")
         from_file = click.core.ParameterSource.DEFAULT_MAP
         from_flag = click.core.ParameterSource.COMMANDLINE
         harbor_wins = ranks[0] == from_flag or ranks[1] == from_file

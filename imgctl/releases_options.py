@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,15 +33,19 @@ def repository_of(client: RegistryClient, given: dict[str, Any], image: str) -> 
     return client.repository(place.host, place.repository(image), push=True)
 
 
-def workload_of(image: str) -> dict[str, Any]:
-    """What an image needs to run, as its definition here says; said so when there is none."""
+def workload_of(image: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What an image needs to run, as its labels say, else its definition here; said if neither."""
     from builder.definition import find
+    from deploy.records import workload_label
     from imgctl.catalogue import image_roots
     from registry.errors import BadInput
 
+    if known := workload_label(labels):
+        return known
     try:
         found = find(image, image_roots()).workload
     except BadInput:
-        click.echo(f"note: there is no definition of {image} here: no GPU is asked for", err=True)
+        click.echo(f"note: neither {image} nor a definition here says how it runs: "
+                   "no GPU is asked for", err=True)  # fmt: skip
         return {}
     return {"kind": found.kind, "gpus": found.gpus, "host_network": found.host_network}

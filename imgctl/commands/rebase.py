@@ -57,9 +57,8 @@ def command(
             click.echo(f"{name} stands on {job.new.pinned} already", err=True)
             return
         program = [*(found.settings.get("Entrypoint") or []), *(found.settings.get("Cmd") or [])]
-        folder = write_rebased(
-            job, store, dist, program, workload_of(name.repository.rpartition("/")[2])
-        )
+        workload = workload_of(name.repository.rpartition("/")[2], found.labels)
+        folder = write_rebased(job, store, dist, program, workload)
     if output_format == "json":
         print_json({"folder": str(folder), "tag": job.tag, "base": job.new.manifest.digest})
     else:

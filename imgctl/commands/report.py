@@ -158,7 +158,7 @@ def _findings(
         contents=parts,
         contents_from=told,
         releases=releases,
-        workload=workload_of(image.reference.repository.rpartition("/")[2]),
+        workload=workload_of(image.reference.repository.rpartition("/")[2], image.labels),
     )
 
 

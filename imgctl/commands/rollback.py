@@ -51,7 +51,7 @@ def command(
         if not dry_run:
             put_tags(repository, plan)
             if output:
-                write_manifests(plan, workload_of(image), output)
+                write_manifests(plan, workload_of(image, plan.target.image.labels), output)
     if output_format == "json":
         print_json(plan.to_json())
         return

@@ -79,6 +79,27 @@ def test_an_sbom_that_no_given_key_signed_is_not_believed(
     assert told in report("--key", "ours.pub")["contents_told"]
 
 
+@pytest.mark.parametrize(
+    ("label", "asked"),
+    [
+        ('{"kind": "service", "gpus": 1, "host_network": false}', True),
+        ('{"kind": "service", "gpus": 0}', False),
+        ('{"kind": "service", "gpus": 1e999}', False),
+        ("not ours", False),
+    ],
+)
+def test_manifests_ask_for_what_the_image_itself_says_it_needs(
+    label: str, asked: bool, call: Call
+) -> None:
+    rootfs = {"type": "layers", "diff_ids": ["sha256:" + "dd" * 32]}
+    labels = {"Labels": {"io.imgctl.workload": label}}
+    with registry_with("algorithms/foreign", TAG, rootfs=rootfs, config=labels) as (host, digest):
+        name = f"{host}/algorithms/foreign@{digest}"
+        code, out, _ = call("report", name, "--format", "json")
+    assert code == 0
+    assert ("nvidia.com/gpu" in str(json.loads(out)["manifests"])) is asked
+
+
 def test_a_page_that_cannot_be_written_is_one_clear_error(
     call: Call, image: str, tmp_path: Path
 ) -> None:
