@@ -27,6 +27,7 @@ FIELD_MANAGER = "imgctl"
 DRY_RUNS = ("none", "server", "client")
 UNTIL = ("running", "finished")
 _INTERVAL = 2.0  # seconds between two looks
+_ENDING = 120.0  # seconds for a pod to end: four times its usual grace
 _FOLLOWED = ("Deployment", "DaemonSet", "Job", "Pod")
 _ONCE = ("Job", "Pod")
 
@@ -225,7 +226,9 @@ def _failure(
     statuses: Mapping[str, Status],
 ) -> RolloutFailed:
     try:
-        events = kubectl.objects("get", "events", *_in(followed[0]))
+        events = kubectl.objects(
+            "get", "events", "--field-selector=type=Warning", *_in(followed[0])
+        )
     except ImgctlError as error:
         events = []
         why = f"{why}; events not to be had: {error.what}"
@@ -241,7 +244,7 @@ def _delete(kubectl: Kubectl, objects: Sequence[Object]) -> None:
             where = [f"--namespace={metadata['namespace']}"] if "namespace" in metadata else []
             kubectl.run(
                 "delete", f"{item['kind'].lower()}/{metadata['name']}", "--ignore-not-found",
-                "--wait=true", *where,
+                "--wait=true", f"--timeout={_ENDING:.0f}s", *where, patience=_ENDING,
             )  # fmt: skip
 
 

@@ -72,9 +72,10 @@ class Kubectl:
     binary: str = "kubectl"
     warn: Callable[[str], None] = unheard
 
-    def run(self, *arguments: str, stdin: str = "") -> str:
+    def run(self, *arguments: str, stdin: str = "", patience: float = 0.0) -> str:
         """What kubectl prints for these arguments.
 
+        patience: seconds that it may wait for something beyond its requests.
         Raises BadInput, Refused, ClusterUnreachable, ObjectMissing, or ImgctlError with its words.
         """
         command = [self.binary, *self._options(), *arguments]
@@ -86,7 +87,7 @@ class Kubectl:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=self.request_timeout * 2 + _GRACE,
+                timeout=self.request_timeout * 2 + patience + _GRACE,
                 check=False,
             )
         except FileNotFoundError as error:
@@ -152,7 +153,9 @@ def complaint(stderr: str) -> ImgctlError:
     words = _WRAPPING.sub("", " ".join(lines[:6]))[:500] or "it said nothing"
     kind = ImgctlError
     what, hint = "the cluster did not take the objects", ""
-    if "does not exist" in words and "context" in words:
+    if "error loading config file" in words:
+        kind, what, hint = BadInput, "the kubeconfig cannot be read", "correct it, or name another"
+    elif "does not exist" in words and "context" in words:
         kind, what, hint = BadInput, "kubectl knows no such context", "kubectl config get-contexts"
     elif any(part in words for part in _NO_CLUSTER):
         kind, what, hint = ClusterUnreachable, "kubectl is told of no cluster", _OPTIONS
@@ -170,6 +173,9 @@ def complaint(stderr: str) -> ImgctlError:
     elif "field is immutable" in words or "may not change fields" in words:
         kind, what = Refused, "what is there cannot be changed in place"
         hint = "delete it and make it anew with --replace, or give another --name"
+    elif "timed out waiting for the condition" in words:
+        what = "what is to be replaced does not end"
+        hint = "its node may be offline: kubectl delete --force --grace-period=0 …"
     elif "namespaces" in words and "not found" in words:
         kind, what = ObjectMissing, "the namespace is not there"
         hint = "kubectl create namespace NAME"

@@ -25,14 +25,30 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"([0-9]+)(s|m|h)?")
 
 
-@click.command(name="deploy")
+class _Deploy(click.Command):
+    """Takes `--dry-run` without a word as well, wherever it stands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, for which an IMAGE behind a bare `--dry-run` would be its word."""
+        options = [item for item in self.params if isinstance(item, click.Option)]
+        before = {flag for item in options if not item.is_flag for flag in item.opts}
+        words = []
+        for word, last, following in zip(args, ["", *args], [*args[1:], ""], strict=False):
+            bare = word == "--dry-run" and last not in before and following not in DRY_RUNS
+            words.append("--dry-run=server" if bare else word)
+        return super().parse_args(ctx, words)
+
+
+@click.command(name="deploy", cls=_Deploy)
 @click.argument("image")
 @workload_options
 @click.option("--context", default="", metavar="NAME", help="The kubeconfig's context to use.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The kubeconfig to use.")  # fmt: skip
 @click.option("--dry-run", type=click.Choice(DRY_RUNS), default="none", show_default=True,
-              help="Let the server check everything and keep nothing, or only print.")  # fmt: skip
+              metavar="[server|client|none]",
+              help="Let the server check everything and keep nothing (without a word: server), or"
+              " only print.")  # fmt: skip
 @click.option("--force-conflicts", is_flag=True, help="Take over fields that others set.")
 @click.option("--replace", is_flag=True, help="Delete a Job or Pod of that name first.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it until it runs.")
@@ -92,7 +108,8 @@ def command(
         pinned = f"{workload.image.name}@{workload.image.digest}"
         statuses, failure = _follow(kubectl, applied, pinned, patience)
     if output_format == "json":
-        print_json(_json(used, applied, dry_run, statuses))
+        events = failure.events if failure else ()
+        print_json(_json(used, applied, dry_run, statuses) | {"events": list(events)})
     if failure is not None:
         for line in failure.events:
             click.echo(f"event: {line}", err=True)

@@ -151,8 +151,11 @@ def test_what_cannot_be_pulled_is_told_with_the_clusters_warnings(
         listed("Event", [event, other]),
     )
     with serve(*discovery(), *entries) as server:
-        done = deploy(server, "--kind", "deployment", "--timeout", "1s")
+        done = deploy(server, "--kind", "deployment", "--timeout", "1s", "--format", "json")
     assert done.code == 1
+    assert json.loads(done.stdout)["events"] == [
+        "pod/mnist-7d4-x2x: Failed: harbor.test: no such host (3 times)"
+    ]
     assert "event: pod/mnist-7d4-x2x: Failed: harbor.test: no such host (3 times)" in done.stderr
     assert "another" not in done.stderr
     assert "is not running after 1 s" in done.stderr
@@ -179,7 +182,7 @@ def test_a_job_that_fails_ends_the_wait_at_once(deploy: Any, manifest: Any) -> N
 
 def test_a_server_dry_run_keeps_nothing_and_waits_for_nothing(deploy: Any, manifest: Any) -> None:
     with serve(*discovery(), applied(manifest())) as server:
-        done = deploy(server, "--dry-run", "server").check()
+        done = deploy(server, "--dry-run").check()
     assert done.stdout == "job/mnist applied in default (server dry run)\n"
     ((query, _),) = patches(server)
     assert query["dryRun"] == "All"

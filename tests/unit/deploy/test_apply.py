@@ -230,6 +230,8 @@ def test_what_is_no_json_is_said(tmp_path: Path, text: str) -> None:
         ('The Job "x" is invalid: spec.template: Invalid value: field is immutable', Refused,
          "in place"),
         ("error: You must be logged in to the server (Unauthorized)", ImgctlError, "who asks"),
+        ('error: error loading config file "kc": yaml: line 1', BadInput, "cannot be read"),
+        ("error: timed out waiting for the condition on pods/mnist", ImgctlError, "does not end"),
         ("", ImgctlError, "did not take"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imgctl.cli import cli
-from imgctl.commands.deploy import parse_duration
+from imgctl.commands.deploy import command, parse_duration
 from imgctl.output import run
 from registry.errors import BadInput
 
@@ -62,3 +62,20 @@ def test_durations(text: str, seconds: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(BadInput, match="not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("args", "way", "image"),
+    [
+        (["--dry-run", "mnist"], "server", "mnist"),
+        (["mnist", "--dry-run"], "server", "mnist"),
+        (["mnist", "--dry-run", "--no-wait"], "server", "mnist"),
+        (["--dry-run", "client", "mnist"], "client", "mnist"),
+        (["--dry-run=none", "mnist"], "none", "mnist"),
+        (["mnist", "--arg", "--dry-run"], "none", "mnist"),
+        (["mnist"], "none", "mnist"),
+    ],
+)
+def test_a_dry_run_may_say_which(args: list[str], way: str, image: str) -> None:
+    params = command.make_context("deploy", args).params
+    assert (params["dry_run"], params["image"]) == (way, image)
