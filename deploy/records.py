@@ -131,7 +131,9 @@ def _record_path(text: str, dist: Path) -> Path:
         return _choose(given, given.name) if _builds(given) else _best(given)
     name, _, tag = text.partition(":")
     if not name or "/" in name or name in (".", ".."):
-        raise BadInput(f"{text!r} is neither an image in {dist} nor a record")
+        raise BadInput(
+            f"{text!r} is neither an image in {dist} nor a record", "", "name NAME:TAG or push.json"
+        )
     if tag:
         folder = dist / name / tag
         if not (folder / BUILD_FILE).is_file() and not (folder / PUSH_FILE).is_file():

@@ -16,6 +16,7 @@ from deploy.names import (
     label_value,
 )
 from registry.errors import BadInput, Refused
+from registry.oci import Platform
 from registry.reference import Reference
 
 KUBEEDGE = "kubeedge"
@@ -199,11 +200,18 @@ def _check_once(what: str, pairs: Sequence[tuple[str, str]]) -> None:
 def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """A push record's part of a Workload, as keyword arguments; raises BadInput.
 
-    record: the JSON object of push.json (schema 1).
+    record: the JSON object of push.json (schema 1). Raises Refused for another platform's.
     """
     try:
-        if record["kind"] != "push" or record["schema"] != 1:
+        if record["kind"] != "push":
             raise BadInput(f"not a push record: kind {record['kind']!r}", "", "run `imgctl push`")
+        if record["schema"] != 1:
+            raise BadInput(
+                f"the record has schema {record['schema']!r}",
+                "this imgctl knows schema 1",
+                "use the imgctl that wrote it, or push again",
+            )
+        _check_platform(record)
         tags = record["tags"]
         image = Reference.parse(f"{record['repository']}@{record['digest']}")
         workload = record.get("workload") or {}
@@ -220,6 +228,16 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("the record is not a push record", f"field {error}", "push again") from error
+
+
+def _check_platform(record: Mapping[str, Any]) -> None:
+    platform = Platform.parse(str(record.get("platform") or Platform()))
+    if not platform.matches(Platform()):
+        raise Refused(
+            f"{record['image']} is for {platform}",
+            "a Jetson runs linux/arm64",
+            "build it for arm64",
+        )
 
 
 def workload_of(value: Mapping[str, Any]) -> dict[str, Any]:

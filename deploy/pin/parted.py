@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from deploy.pin.layers import Layer, Span
 from deploy.pin.nodes import Alias, Mapping, Scalar, Sequence
 from registry.errors import BadInput
-from registry.reference import is_digest
 
 Edit = tuple[int, int, str]
 _NULL = ("", "~", "null", "Null", "NULL")
@@ -88,7 +87,9 @@ def kustomize_images(document: Mapping, layer: Layer, text: str) -> list[tuple[i
     for number, item in enumerate(images.items):
         if not isinstance(item, Mapping) or not item.text("name"):
             continue
-        certain = item.text("newTag") or item.text("newName") or is_digest(item.text("digest"))
+        certain = (
+            item.text("newTag") or item.text("newName") or item.text("digest").startswith("sha256:")
+        )
         if not document.text("kind") and not certain:
             continue
         name = _scalar(item, "newName")

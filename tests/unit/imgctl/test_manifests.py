@@ -259,6 +259,18 @@ def test_an_image_for_another_processor_is_refused(call: Call) -> None:
     assert "is for linux/amd64" in err
 
 
+def test_a_record_of_another_processor_is_refused_and_a_newer_one_is_said(
+    call: Call, tmp_path: Path
+) -> None:
+    put(tmp_path / "dist", push_record(platform="linux/amd64"))
+    code, out, err = call("manifests", f"mnist:{TAG}")
+    assert (code, out) == (3, "")
+    assert "mnist is for linux/amd64" in err
+    put(tmp_path / "dist", push_record(schema=2))
+    code, _, err = call("manifests", f"mnist:{TAG}")
+    assert (code, "knows schema 1" in err) == (2, True)
+
+
 def test_offline_takes_a_digest_at_its_word(call: Call) -> None:
     assert call("manifests", PINNED, "--offline")[0] == 0
     code, _, err = call("manifests", "local-harbor.com/algorithms/mnist:v1", "--offline")
