@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgctl.secret_files import check_free, write_secret
+from imgctl.secret_files import check_free, write_secret, write_text_once
 
 if TYPE_CHECKING:
     from registry.harbor.accounts import RobotWish
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry.harbor.steps import Step
 
 KINDS = ("push", "pull")
+SECRETS = Path("harbor-secrets")  # unless told otherwise; git is told to leave it alone
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class SecretPlace:
         for path in filter(None, (self.file, self.manifest)):
             check_free(path, replace=self.replace)
 
+    def with_manifest_of(self, account: str) -> SecretPlace:
+        """This place, with the Secret beside the file if it is the account's and none is named."""
+        beside = self.file.parent / f"{self.name}.yaml"
+        if self.manifest is None and beside.is_file() and account in beside.read_text("utf-8"):
+            return replace(self, manifest=beside)
+        return self
+
     def __str__(self) -> str:
         also = f", Secret in {self.manifest}" if self.manifest else ""
         return f"password in {self.file}{also}"
@@ -61,7 +69,14 @@ class SecretPlace:
             secret = pull_secret(self.name, self.namespace, self.host, made.name, made.secret)
             write_secret(self.manifest, to_yaml([secret]), replace=self.replace)
         write_secret(self.file, f"{made.secret}\n", replace=self.replace)
+        if SECRETS in self.file.parents:
+            write_text_once(SECRETS / ".gitignore", "*\n")
         return str(self)
+
+
+def secret_folder(given: Path | None, project: str) -> Path:
+    """Where secrets of a project's accounts go."""
+    return given or SECRETS / project
 
 
 def robot_wish(name: str, kind: str, days: int) -> RobotWish:
@@ -79,7 +94,7 @@ def robot_wish(name: str, kind: str, days: int) -> RobotWish:
 def set_up_robots(
     api: HarborApi,
     project: Project | None,
-    wishes: list[tuple[RobotWish, SecretPlace | None]],
+    wishes: list[tuple[RobotWish, SecretPlace]],
     dry_run: bool,
 ) -> Iterator[Step]:
     """Accounts and where their secrets go; a step each. project: None when it is yet to be made.
@@ -89,5 +104,4 @@ def set_up_robots(
     from registry.harbor.accounts import set_up_robot
 
     for wish, place in wishes:
-        keep = None if place is None else place.keep
-        yield from set_up_robot(api, project, wish, keep, dry_run=dry_run)
+        yield from set_up_robot(api, project, wish, place.keep, dry_run=dry_run)

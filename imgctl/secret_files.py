@@ -15,8 +15,17 @@ def write_secret(path: Path, text: str, *, replace: bool = False) -> None:
     from registry.files import replace_text
 
     check_free(path, replace=replace)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (*reversed(path.parent.parents), path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
     replace_text(path, text, 0o600)
+
+
+def write_text_once(path: Path, text: str) -> None:
+    """Write a file that is no secret, unless there is one by its name."""
+    from registry.files import replace_text
+
+    if not path.exists():
+        replace_text(path, text)
 
 
 def check_free(path: Path, *, replace: bool = False) -> None:

@@ -36,7 +36,8 @@ def _secret_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Where a secret goes."""
     options = (
         click.option("--secret-file", type=click.Path(dir_okay=False, path_type=Path),
-                     metavar="FILE", help="Put the password there, readable for you alone."),
+                     metavar="FILE", help="Put the password there, readable for you alone.  "
+                     "[default: harbor-secrets/PROJECT/NAME.secret]"),
         click.option("--show-secret", is_flag=True, help="Print the password on stdout instead."),
         click.option("--pull-secret", type=click.Path(dir_okay=False, path_type=Path),
                      metavar="FILE", help="Write a Secret for pulling there too."),
@@ -97,7 +98,7 @@ def create(
     from registry.harbor import accounts
     from registry.harbor.steps import State
 
-    place, shown = _place(harbor, given), _Shown()
+    place, shown = _place(harbor, project, name, given), _Shown()
     wish = robot_wish(accounts.check_name(name), given["kind"], given["days"])
     more = tuple(_access(text) for text in given["allow"])
     wish = replace(wish, access=tuple(dict.fromkeys((*wish.access, *more))))
@@ -137,14 +138,16 @@ def rotate(
 ) -> None:
     """Give an account a new password and more time; the old password is void at once.
 
-    A file that holds the old password is overwritten.
+    A file that holds the old password is overwritten, and so is the Secret to pull with beside it.
     """
     from imgctl.output import print_json
     from registry.harbor import accounts, robots
 
-    place, shown = _place(harbor, given, replace=True), _Shown()
+    place, shown = _place(harbor, project, name, given, replace=True), _Shown()
     with _project(harbor, project, registry) as (api, there):
         old = accounts.get(api, there, name)
+        if place is not None:
+            place = place.with_manifest_of(old.name)
         if days is None and old.duration != robots.FOREVER:
             days = _DEFAULT_DAYS
         value: dict[str, Any] = {"name": old.name}
@@ -259,25 +262,24 @@ class _Shown:
 
 
 def _place(
-    harbor: str | None, given: dict[str, Any], *, replace: bool = False
+    harbor: str | None, project: str, name: str, given: dict[str, Any], *, replace: bool = False
 ) -> SecretPlace | None:
-    """Where the secret goes; None for stdout. Raises BadInput when nothing is said, or both."""
-    from imgctl.harbor_robots import SecretPlace
+    """Where the secret goes; None for stdout. Raises BadInput when both are said."""
+    from imgctl.harbor_robots import SecretPlace, secret_folder
+    from registry.harbor.accounts import check_name
+    from registry.harbor.projects import check_project
 
     file, show = given["secret_file"], given["show_secret"]
-    if bool(file) is show:
-        what = (
-            "give either --secret-file or --show-secret" if file else "where shall the password go?"
-        )
-        hint = "" if file else "add --secret-file FILE, or --show-secret for stdout"
-        raise BadInput(what, "", hint)
+    if file and show:
+        raise BadInput("give either --secret-file or --show-secret")
     if show and given["pull_secret"]:
         raise BadInput("--pull-secret goes with --secret-file")
     if show:
         return None
+    short = check_name(name.rpartition("+")[2])
     return SecretPlace(
         harbor_host(harbor or ""),
-        file,
+        file or secret_folder(None, check_project(project)) / f"{short}.secret",
         given["pull_secret"],
         given["secret_name"],
         given["namespace"],

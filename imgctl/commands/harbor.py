@@ -66,7 +66,8 @@ for child in (artifacts, collect, copy, robot, tag):
 @click.option("--days", type=Days(), default=90, show_default=True,
               help="Life of an account that is made; -1 for no end.")  # fmt: skip
 @click.option("--secrets", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where passwords of new accounts go, readable for you alone.")  # fmt: skip
+              help="Where passwords of new accounts go, readable for you alone.  "
+              "[default: harbor-secrets/PROJECT]")  # fmt: skip
 @click.option("--secret-name", default="harbor-pull", show_default=True, metavar="NAME",
               help="Name of the pull Secret's manifest.")  # fmt: skip
 @click.option("--namespace", default="default", show_default=True, help="Its namespace.")
@@ -99,8 +100,9 @@ def init(
     from registry.harbor.setup import ProjectWish, set_up_project
     from registry.harbor.steps import State
 
+    projects.check_project(project)
     _check_cache(project, given)
-    accounts = _robots(harbor_host(harbor or ""), given)
+    accounts = _robots(harbor_host(harbor or ""), project, given)
     policy, visible = _policy(given)
     retention = _retention(given, policy)
     wish = ProjectWish(project, policy, visible, retention, given["keep"] is not None)
@@ -171,12 +173,12 @@ def _retention(given: dict[str, Any], policy: ProjectPolicy) -> Retention | None
     return Retention(keep, always if patterns else "", check_cron(cron) if cron else "")
 
 
-def _robots(host: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPlace | None]]:
+def _robots(host: str, project: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPlace]]:
     """The accounts for CI and for edge devices, and where their secrets go; raises BadInput."""
-    from imgctl.harbor_robots import KINDS, SecretPlace, robot_wish
+    from imgctl.harbor_robots import KINDS, SecretPlace, robot_wish, secret_folder
     from registry.harbor.accounts import check_name
 
-    folder, wishes = given["secrets"], []
+    folder, wishes = secret_folder(given["secrets"], project), []
     if given["push_robot"] and given["push_robot"] == given["pull_robot"]:
         raise BadInput(
             f"both accounts would be {given['push_robot']!r}",
@@ -187,14 +189,10 @@ def _robots(host: str, given: dict[str, Any]) -> list[tuple[RobotWish, SecretPla
         name = given[f"{kind}_robot"]
         if not name:
             continue
-        place = None
-        if folder is not None:
-            secret = given["secret_name"]
-            manifest = folder / f"{secret}.yaml" if kind == "pull" else None
-            place = SecretPlace(
-                host, folder / f"{name}.secret", manifest, secret, given["namespace"]
-            )
-        wishes.append((robot_wish(check_name(name), kind, given["days"]), place))
+        wish, secret = robot_wish(check_name(name), kind, given["days"]), given["secret_name"]
+        manifest = folder / f"{secret}.yaml" if kind == "pull" else None
+        file = folder / f"{name}.secret"
+        wishes.append((wish, SecretPlace(host, file, manifest, secret, given["namespace"])))
     return wishes
 
 

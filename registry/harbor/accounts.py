@@ -70,14 +70,14 @@ def set_up_robot(
     api: HarborApi,
     project: Project | None,
     wish: RobotWish,
-    keep: Callable[[NewRobot], str] | None,
+    keep: Callable[[NewRobot], str],
     *,
     dry_run: bool = False,
 ) -> Iterator[Step]:
     """Make the account, or give one that is there what it lacks; one step.
 
     project: None for one that is to be made. keep: puts the secret away and says where; when it
-    fails, the account is taken back. None for nowhere: then none is made.
+    fails, the account is taken back.
     """
     what = f"robot {wish.name}"
 
@@ -85,8 +85,6 @@ def set_up_robot(
         robot = find(api, project, wish.name) if project else None
         if project is not None and robot is not None:
             return _extend(api, project, robot, wish, dry_run)
-        if keep is None:
-            return Step(what, State.SKIPPED, "its password has no place to go: add --secrets DIR")
         if dry_run or project is None:
             return Step(what, State.MADE, _life(wish.days))
         made = create(api, project.name, wish, keep)

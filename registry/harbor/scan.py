@@ -163,8 +163,8 @@ class ScanGate:
                 f"{name} does not pass its scan",
                 "found " + ", ".join(f"{count} {severity}" for severity, count in found.items())
                 + f"; the limit is {self.fail_on}",
-                f"{report.fixable} of {report.total} findings have a fix: build on a newer base, "
-                "or raise --fail-on",
+                f"{report.fixable} of {report.total} findings have a fix: build on a newer base"
+                + (", or raise --fail-on" if self.fail_on != SEVERITIES[-1] else ""),
             )  # fmt: skip
 
 

@@ -70,13 +70,28 @@ def test_secrets_go_to_files_for_their_owner_alone_and_nowhere_else(
     assert call("harbor", "status")[0] == 0
 
 
-def test_without_a_place_for_their_secrets_no_accounts_are_made(
-    call: Call, harbor: RunningHarbor
+def test_secrets_have_a_place_that_git_leaves_alone_unless_another_is_named(
+    call: Call, harbor: RunningHarbor, tmp_path: Path
 ) -> None:
-    code, out, _ = call("harbor", "init")
-    assert code == 0
-    assert "skipped   robot ci" in out
-    assert "add --secrets DIR" in out
+    for word in ("made", "there"):
+        code, out, _ = call("harbor", "init")
+        assert code == 0
+        assert f"{word:<8}  robot robot${PROJECT}+ci" in out
+    folder = tmp_path / "harbor-secrets"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / ".gitignore").read_text() == "*\n"
+    names = sorted(path.name for path in (folder / PROJECT).iterdir())
+    assert names == ["ci.secret", "edge.secret", "harbor-pull.yaml"]
+    old = (folder / PROJECT / "edge.secret").read_text().strip()
+    assert call("harbor", "robot", "rotate", "edge")[0] == 0
+    new = (folder / PROJECT / "edge.secret").read_text().strip()
+    manifest = (folder / PROJECT / "harbor-pull.yaml").read_text()
+    assert new != old
+    assert (new in manifest, old in manifest) == (True, False)
+
+
+def test_accounts_that_are_not_wanted_are_not_made(call: Call, harbor: RunningHarbor) -> None:
+    assert call("harbor", "init", "--push-robot", "", "--pull-robot", "")[0] == 0
     assert harbor.double.state.robots == {}
 
 

@@ -50,6 +50,18 @@ def test_an_account_is_made_and_its_password_is_in_the_file_alone(
     assert only(harbor).secret == robot.secret
 
 
+def test_a_password_has_a_place_unless_another_is_named(
+    call: Call, harbor: RunningHarbor, tmp_path: Path
+) -> None:
+    for word in ("made", "there"):
+        code, out, err = call("harbor", "robot", "create", "ci", "--for", "push")
+        assert (code, out.split()[0]) == (0, word), err
+    file = tmp_path / "harbor-secrets" / PROJECT / "ci.secret"
+    assert file.read_text() == f"{only(harbor).secret}\n"
+    assert call("harbor", "robot", "rotate", CI)[0] == 0
+    assert file.read_text() == f"{only(harbor).secret}\n"
+
+
 def test_a_password_is_printed_alone_when_asked(call: Call, harbor: RunningHarbor) -> None:
     code, out, err = call("harbor", "robot", "create", "edge", "--show-secret", "--days", "-1")
     assert (code, out) == (0, f"{only(harbor).secret}\n")
@@ -167,7 +179,7 @@ def test_check_says_that_an_account_is_of_no_use_any_more(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("create", "ci"), 2, "add --secret-file FILE, or --show-secret"),
+        (("create", "ci", "--show-secret", "--days", "0"), 2, "-1 for no end"),
         (("create", "ci", "--show-secret", "--secret-file", "x"), 2, "give either"),
         (("create", CI, "--show-secret"), 2, "write 'ci'"),
         (("create", "C I", "--show-secret"), 2, "cannot be the name of a robot account"),
