@@ -17,12 +17,12 @@ demo: $(VENV)/.runtime  ## The whole pipeline in one process: no network, no Doc
 
 test: $(VENV)/.dev $(VENV)/.torch lint unit  ## Format, lint, types, import directions, unit and contract tests
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev  ## Format, lint and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev $(VENV)/.torch
+unit: $(VENV)/.dev $(VENV)/.torch  ## Unit and contract tests only
 	$(BIN)/pytest -q --ignore=tests/e2e tests
 
 engine:  ## Install and start the real engine, emulation and tools (root, Debian 12)
