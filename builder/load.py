@@ -7,7 +7,6 @@ take it. When the engine has the base already, its layers are left out. `docker 
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Any
 
 from builder.base_layers import open_anywhere
 from builder.record import BuildRecord
+from registry.combined import Names, combined_archive
 from registry.errors import ImgctlError, Unreachable
 from registry.layout import LayoutStore
-from registry.oci import Descriptor, canonical_json
+from registry.oci import Descriptor
 from registry.progress import Progress
 from registry.store import Store
 
@@ -74,29 +74,13 @@ def load_image(
 
 def archive(record: BuildRecord, store: LayoutStore, blobs: Iterable[Blob]) -> Iterator[bytes]:
     """The archive's bytes. blobs: all that go in besides the manifest."""
-    manifest = store.manifest(record.digest)
-    entry = manifest.descriptor.to_json() | {
-        "annotations": {
-            "io.containerd.image.name": f"docker.io/library/{record.name}",
-            "org.opencontainers.image.ref.name": str(record.value["tag"]),
-        }
-    }
-    saved = {
-        "Config": _path(manifest.config.digest),
-        "RepoTags": [record.name],
-        "Layers": [_path(layer.digest) for layer in manifest.layers],
-    }
-    yield from _member("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    yield from _member("index.json", canonical_json({"schemaVersion": 2, "manifests": [entry]}))
-    yield from _member("manifest.json", canonical_json([saved]))
-    yield from _member(_path(manifest.digest), manifest.raw)
-    for blob in blobs:
-        size = blob.descriptor.size
-        yield _header(_path(blob.descriptor.digest), size)
-        with blob.open() as chunks:
-            yield from chunks
-        yield bytes(-size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+    names = Names(
+        tag=str(record.value["tag"]),
+        docker=record.name,
+        containerd=(f"docker.io/library/{record.name}",),
+    )
+    contents = ((blob.descriptor, blob.open) for blob in blobs)
+    return combined_archive(store.manifest(record.digest), names, contents)
 
 
 def _send(
@@ -180,20 +164,3 @@ def _layers(client: Any, name: str) -> list[str]:
         return list(client.api.inspect_image(name)["RootFS"].get("Layers") or [])
     except docker.errors.APIError:
         return []
-
-
-def _path(digest: str) -> str:
-    return "blobs/" + digest.replace(":", "/")
-
-
-def _member(name: str, data: bytes) -> Iterator[bytes]:
-    yield _header(name, len(data))
-    yield data
-    yield bytes(-len(data) % tarfile.BLOCKSIZE)
-
-
-def _header(name: str, size: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    info.mode = 0o644
-    return info.tobuf(tarfile.PAX_FORMAT)

@@ -31,7 +31,7 @@ PACKAGE = "imgctl.commands"
 STAGES = {
     "Build": "demo doctor l4t images render lint build",
     "Registry": "login logout push copy base harbor",
-    "Edge": "manifests deploy pin prepull device-plugin node run",
+    "Edge": "manifests deploy pin prepull bundle device-plugin node run",
     "Release": "init release sign attest verify promote rollback rebase",
     "Look back": "history diff outdated report",
 }

@@ -26,6 +26,7 @@ from registry.blobs import (
     unread,
     verified,
 )
+from registry.combined import blob_name
 from registry.errors import BadInput, NotFound
 from registry.layout_index import (
     INDEX_FILE,
@@ -90,7 +91,7 @@ class ArchiveStore:
         """The descriptor of a tag or digest, None when the archive does not hold it."""
         entry = find_entry(self._entries, reference)
         if entry is None and is_digest(reference) and self.blob_exists(reference):
-            size = self._members[_blob_name(reference)].size
+            size = self._members[blob_name(reference)].size
             return Document.parse(self.blob_bytes(Descriptor("", reference, size))).descriptor
         return entry
 
@@ -104,7 +105,7 @@ class ArchiveStore:
 
     def blob_exists(self, digest: str) -> bool:
         """Whether the archive holds a blob of this digest."""
-        return _blob_name(digest) in self._members
+        return blob_name(digest) in self._members
 
     @contextmanager
     def open_blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
@@ -115,7 +116,7 @@ class ArchiveStore:
     @contextmanager
     def open_unchecked(self, descriptor: Descriptor) -> Iterator[Iterator[Chunk]]:
         """A blob that nobody has read, as LayoutStore.open_unchecked has it."""
-        member = self._members.get(_blob_name(descriptor.digest))
+        member = self._members.get(blob_name(descriptor.digest))
         if member is None:
             raise missing_blob(descriptor, str(self))
         check_size(descriptor, member.size, str(self))
@@ -206,7 +207,7 @@ class ArchiveWriter:
         """Store a manifest; listed in index.json as LayoutStore.put_manifest says."""
         with self._lock:
             if document.digest not in self._documents:
-                self._add_file(_blob_name(document.digest), document.raw)
+                self._add_file(blob_name(document.digest), document.raw)
                 self._documents[document.digest] = document
                 self._written.add(document.digest)
             if reference is None and document.subject is None:
@@ -233,7 +234,7 @@ class ArchiveWriter:
                 return
             place = self._places.get(descriptor.digest)
             if place is None:
-                place = self._reserve(_blob_name(descriptor.digest), descriptor.size)
+                place = self._reserve(blob_name(descriptor.digest), descriptor.size)
                 self._places[descriptor.digest] = place
         offset = place.offset
         with open_chunks() as chunks:
@@ -272,10 +273,6 @@ class ArchiveWriter:
             count = os.pwrite(self._handle, view, offset)
             offset += count
             view = view[count:]
-
-
-def _blob_name(digest: str) -> str:
-    return "blobs/" + digest.replace(":", "/", 1)
 
 
 def _scan(path: Path) -> dict[str, _Member]:

@@ -1,4 +1,4 @@
-"""Docker engines of another kind than the one the tests share."""
+"""Container engines of a test's own, of any kind that devices have."""
 
 from __future__ import annotations
 
@@ -16,13 +16,39 @@ from tests.e2e.support.processes import PATH, tool
 
 
 @contextmanager
+def containerd() -> Iterator[str]:
+    """A containerd without images; yields its socket."""
+    # Not pytest's folder: paths of sockets have to be short.
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    socket = f"{folder}/c.sock"
+    settings = f"""\
+version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{socket}"
+"""
+    (folder / "config.toml").write_text(settings)
+    command = [tool("containerd"), "--config", str(folder / "config.toml")]
+    with _daemon(command, folder, ["ctr", "--address", socket, "version"]):
+        yield socket
+
+
+@contextmanager
 def classic_engine() -> Iterator[str]:
     """A Docker daemon with the classic image store, as most are set up; yields its DOCKER_HOST."""
-    # Not pytest's folder: paths of sockets have to be short.
+    with docker_engine(containerd_store=False) as host:
+        yield host
+
+
+@contextmanager
+def docker_engine(*, containerd_store: bool) -> Iterator[str]:
+    """A Docker daemon without images; yields its DOCKER_HOST."""
     folder = Path(tempfile.mkdtemp(prefix="engine-"))
     host = f"unix://{folder}/docker.sock"
     settings = {
-        "features": {"containerd-snapshotter": False},
+        "features": {"containerd-snapshotter": containerd_store},
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
@@ -32,9 +58,17 @@ def classic_engine() -> Iterator[str]:
         "hosts": [host],
     }
     (folder / "daemon.json").write_text(json.dumps(settings))
+    command = [tool("dockerd"), "--config-file", str(folder / "daemon.json")]
+    with _daemon(command, folder, ["docker", "--host", host, "version"]):
+        yield host
+
+
+@contextmanager
+def _daemon(command: list[str], folder: Path, asked: list[str]) -> Iterator[None]:
+    """Run a daemon that keeps all it has below folder, from when asked succeeds to the end."""
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(
-            [tool("dockerd"), "--config-file", str(folder / "daemon.json")],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -42,8 +76,8 @@ def classic_engine() -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        _wait(daemon, host, folder / "log")
-        yield host
+        _wait(daemon, asked, folder / "log")
+        yield
     finally:
         daemon.terminate()
         daemon.wait(30)
@@ -51,12 +85,11 @@ def classic_engine() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _wait(daemon: subprocess.Popen[bytes], host: str, log: Path) -> None:
+def _wait(daemon: subprocess.Popen[bytes], asked: list[str], log: Path) -> None:
     deadline = time.monotonic() + 30
-    asked = ["docker", "--host", host, "version"]
     while subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode != 0:
         if daemon.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"dockerd does not answer:\n{log.read_text()[-2000:]}")
+            raise RuntimeError(f"{asked[0]} gets no answer:\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
 
 

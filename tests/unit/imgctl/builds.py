@@ -48,19 +48,23 @@ def make_build(
     base: tuple[str, str] = ("127.0.0.1:9", "nvidia/l4t-base"),
     architecture: str = "arm64",
     script: bytes = b"our script",
+    unpackable: bool = False,
     **changes: Any,
 ) -> Path:
     """A sparse build in dist: our layer, config and manifest; the base's layer is elsewhere.
 
-    base: host and repository that hold the base's layer. changes: fields of the record.
+    base: host and repository that hold the base's layer. unpackable: list the layers in the config
+    too; they are their own content, so that a diff ID is the digest. changes: fields of the record.
     """
     folder = dist / image / tag
     store = LayoutStore.create(folder)
     ours = put_blob(store, DOCKER_LAYER_GZIP, script)
+    diff_ids = [layer(BASE_LAYER).digest, ours.digest]
+    rootfs = {"type": "layers", "diff_ids": diff_ids} if unpackable else {}
     config = put_blob(
         store,
         DOCKER_CONFIG,
-        canonical_json({"os": "linux", "architecture": architecture, "rootfs": {}}),
+        canonical_json({"os": "linux", "architecture": architecture, "rootfs": rootfs}),
     )
     document = _manifest(config, layer(BASE_LAYER), ours)
     store.put_manifest(document, tag)
@@ -80,7 +84,12 @@ def make_build(
             "size": len(document.raw),
             "config_digest": config.digest,
             "layers": [
-                {**item.to_json(), "media_type": DOCKER_LAYER_GZIP, "ours": item is ours}
+                {
+                    **item.to_json(),
+                    "media_type": DOCKER_LAYER_GZIP,
+                    "diff_id": item.digest,
+                    "ours": item is ours,
+                }
                 for item in (layer(BASE_LAYER), ours)
             ],
             "base": {
