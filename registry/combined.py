@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from registry.blobs import OpenChunks
+from registry.blobs import OpenChunks, in_memory
 from registry.layout_index import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, index_json
 from registry.oci import Descriptor, Document, canonical_json
 
@@ -62,7 +62,7 @@ def combined_archive(
     for descriptor, open_chunks in blobs:
         yield _header(blob_name(descriptor.digest), descriptor.size)
         with open_chunks() as chunks:
-            yield from chunks
+            yield from map(in_memory, chunks)
         yield bytes(-descriptor.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 

@@ -64,7 +64,7 @@ def parse_inventory(text: str, name: str) -> Inventory:
         raise BadInput(
             f"{name} is no inventory of a device",
             "it names no layer",
-            "collect one: imgctl bundle inventory | ssh DEVICE sudo sh > inventory.txt",
+            "collect one: imgctl bundle --script | ssh DEVICE sudo sh > inventory.txt",
         )
     return Inventory(frozenset(chains), tuple(images))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.bundle.plan import BundlePlan
-from registry.blobs import OpenChunks
+from registry.blobs import Chunk, OpenChunks
 from registry.combined import combined_archive
 from registry.errors import ImgctlError
 from registry.files import replace_text
@@ -101,7 +101,7 @@ def _listed(diff_ids: list[str]) -> str:
 
 def _opener(plan: BundlePlan, blob: Descriptor, progress: Progress) -> OpenChunks:
     @contextmanager
-    def opened() -> Iterator[Iterator[bytes]]:
+    def opened() -> Iterator[Iterator[Chunk]]:
         progress.start(blob.digest, f"layer {blob.digest[7:19]}", blob.size)
         try:
             with open_from(plan.image.origins, blob) as chunks:
@@ -112,7 +112,7 @@ def _opener(plan: BundlePlan, blob: Descriptor, progress: Progress) -> OpenChunk
     return opened
 
 
-def _counted(chunks: Iterator[bytes], key: str, progress: Progress) -> Iterator[bytes]:
+def _counted(chunks: Iterator[Chunk], key: str, progress: Progress) -> Iterator[Chunk]:
     for chunk in chunks:
         yield chunk
         progress.advance(key, len(chunk))

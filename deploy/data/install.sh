@@ -49,7 +49,7 @@ check_archive() {
 
 lacking() {
     stop 3 "this device lacks layers that the bundle leaves out ($NEEDED_COUNT of the image's):" \
-        "take an inventory of it (imgctl bundle inventory) and make another bundle"
+        "take an inventory of it (imgctl bundle --script) and make another bundle"
 }
 
 docker_layers() {

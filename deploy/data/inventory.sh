@@ -1,7 +1,7 @@
 #!/bin/sh
-# Lists the layers that this device's container engines hold, for `imgctl bundle create --inventory`.
+# Lists the layers that this device's container engines hold, for `imgctl bundle --inventory`.
 # Reads only; as root, or as a user who may ask Docker and containerd.
-#   imgctl bundle inventory | ssh DEVICE sudo sh > inventory.txt
+#   imgctl bundle --script | ssh DEVICE sudo sh > inventory.txt
 namespace=${IMGCTL_NAMESPACE:-k8s.io}
 
 echo "imgctl inventory"

@@ -19,27 +19,9 @@ if TYPE_CHECKING:
 BASE = "base"
 
 
-@click.group(name="bundle")
-def command() -> None:
-    """Carry an image to a device by file: only the layers that the device lacks.
-
-    \b
-      imgctl bundle inventory | ssh DEVICE sudo sh > inventory.txt
-      imgctl bundle create mnist --inventory inventory.txt
-      scp mnist-*.tar mnist-*.sh DEVICE: && ssh DEVICE sudo sh mnist-….sh
-    """
-
-
-@command.command()
-def inventory() -> None:
-    """Print the script that lists what a device holds; run it there as root."""
-    from deploy.bundle.inventory import SCRIPT
-
-    click.echo(SCRIPT.read_text(encoding="utf-8"), nl=False)
-
-
-@command.command()
-@click.argument("image")
+@click.command(name="bundle")
+@click.argument("image", required=False)
+@click.option("--script", is_flag=True, help="Print the script that lists what a device holds.")
 @click.option("--inventory", "inventories", multiple=True, metavar="FILE",
               help="What the device holds, as listed there; - for stdin. Of several, what all "
               "hold.")  # fmt: skip
@@ -59,8 +41,9 @@ def inventory() -> None:
 @trust_options
 @registry_options
 @format_option
-def create(
-    image: str,
+def command(
+    image: str | None,
+    script: bool,
     inventories: tuple[str, ...],
     holds: tuple[str, ...],
     output: Path | None,
@@ -74,12 +57,17 @@ def create(
     registry: RegistryFlags,
     output_format: str,
 ) -> None:
-    """Write IMAGE as an archive for Docker and containerd, and the script that installs it.
+    """Carry IMAGE to a device by file: only the layers that the device lacks.
 
-    IMAGE is one from here (NAME or NAME:TAG) or any reference. Without --inventory and --holds
-    every layer is carried. The script checks the device and the archive before the import, and the
-    image after it.
+    Writes an archive for Docker and containerd, and the script that installs it: it checks device
+    and archive before the import, and the image after it. IMAGE is one from here (NAME or NAME:TAG)
+    or any reference. Without --inventory and --holds every layer is carried.
+
+    \b
+      imgctl bundle --script | ssh DEVICE sudo sh > inventory.txt
+      imgctl bundle mnist --inventory inventory.txt
     """
+    from deploy.bundle.inventory import SCRIPT
     from deploy.bundle.plan import plan_bundle
     from deploy.bundle.source import find_source, layers_of_base, read_image
     from deploy.bundle.write import write_bundle
@@ -88,6 +76,11 @@ def create(
     from imgctl.progress import progress as shown
     from registry.client import RegistryClient
 
+    if script:
+        click.echo(SCRIPT.read_text(encoding="utf-8"), nl=False)
+        return
+    if image is None:
+        raise click.UsageError("Which image? Name one, or ask for the device's --script.")
     speed = parse_link(link)
     root = f"{harbor}/{project}" if harbor else registry_host or ""
     source = find_source(image, dist, root)

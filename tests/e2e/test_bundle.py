@@ -115,13 +115,13 @@ def test_a_device_with_the_base_gets_only_our_layer(
     kind: str, pushed: str, imgctl: Imgctl, tmp_path: Path, base_image: RunningRegistry
 ) -> None:
     base = f"{base_image.host}/{bases.PYTORCH}"
-    imgctl("bundle", "create", base, "-o", "base.tar").check()
+    imgctl("bundle", base, "-o", "base.tar").check()
     with device_of(kind) as device:
         done = device.install(tmp_path / "base.sh")
         assert done.code == 0, done.stderr
         inventory = device.sh(str(SCRIPT))
         (tmp_path / "inventory.txt").write_text(inventory.stdout)
-        made = imgctl("bundle", "create", "hello", "--inventory", "inventory.txt").check()
+        made = imgctl("bundle", "hello", "--inventory", "inventory.txt").check()
         archive, script = (tmp_path / line for line in made.stdout.split())
         assert archive.name == "hello-1.0.0-l4t-r35.2.1.tar"
         assert archive.stat().st_size < 20_000
@@ -138,7 +138,7 @@ def test_a_device_with_the_base_gets_only_our_layer(
 def test_a_device_without_the_base_is_told_so_and_left_as_it_was(
     kind: str, pushed: str, imgctl: Imgctl, tmp_path: Path
 ) -> None:
-    imgctl("bundle", "create", "hello", "--holds", "base", "-o", "b.tar").check()
+    imgctl("bundle", "hello", "--holds", "base", "-o", "b.tar").check()
     with device_of(kind) as device:
         done = device.install(tmp_path / "b.sh")
         assert done.code == 3
@@ -149,7 +149,7 @@ def test_a_device_without_the_base_is_told_so_and_left_as_it_was(
 def test_an_archive_that_did_not_arrive_whole_is_not_imported(
     pushed: str, imgctl: Imgctl, tmp_path: Path
 ) -> None:
-    imgctl("bundle", "create", "hello", "-o", "b.tar").check()
+    imgctl("bundle", "hello", "-o", "b.tar").check()
     archive = tmp_path / "b.tar"
     whole = archive.read_bytes()
     with device_of("containerd") as device:
@@ -170,7 +170,7 @@ def test_an_archive_that_did_not_arrive_whole_is_not_imported(
 
 
 def test_what_was_left_out_is_written_down(pushed: str, imgctl: Imgctl, tmp_path: Path) -> None:
-    done = imgctl("bundle", "create", "hello", "--holds", "base", "--format", "json").check()
+    done = imgctl("bundle", "hello", "--holds", "base", "--format", "json").check()
     made = json.loads(done.stdout)
     assert [layer["carried"] for layer in made["layers"]] == [False, True]
     assert made["image"] == pushed

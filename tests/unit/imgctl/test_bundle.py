@@ -34,7 +34,7 @@ def built(tmp_path: Path) -> Iterator[Path]:
 
 
 def create(call: Call, *arguments: str) -> tuple[int, str, str]:
-    return call("bundle", "create", "mnist", "--harbor", "local-harbor.com", *arguments)
+    return call("bundle", "mnist", "--harbor", "local-harbor.com", *arguments)
 
 
 def names(archive: Path) -> list[str]:
@@ -122,7 +122,7 @@ def test_what_was_built_again_since_the_push_is_not_sent_for_it(
     built: Path, call: Call, tmp_path: Path
 ) -> None:
     put(tmp_path / "dist", push_record())
-    _, _, err = call("bundle", "create", "mnist", "--holds", "base", "--dry-run")
+    _, _, err = call("bundle", "mnist", "--holds", "base", "--dry-run")
     assert "built but not pushed" in err
 
 
@@ -154,6 +154,6 @@ def test_another_platform_is_refused(call: Call, tmp_path: Path) -> None:
 
 
 def test_the_inventory_script_is_printed(call: Call) -> None:
-    code, out, _ = call("bundle", "inventory")
+    code, out, _ = call("bundle", "--script")
     assert code == 0
     assert out.startswith("#!/bin/sh\n")
