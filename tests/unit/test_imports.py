@@ -75,7 +75,7 @@ def test_only_the_command_line_prints_or_reads_the_environment(path: Path) -> No
 
 
 HEAVY = ("httpx", "httpcore", "jinja2", "yaml", "docker", "starlette", "uvicorn", "cryptography",
-         "tomlkit", "semver")  # fmt: skip
+         "semver")  # fmt: skip
 
 
 def loaded_by(*arguments: str) -> set[str]:
