@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from bench import build, bulk, machine, many, pin, push, release, start_up
+from bench import build, bulk, deliver, machine, many, pin, push, release, start_up
 from bench.report import markdown
 from bench.result import Kept, load, save
 from bench.setting import Measurement, Setting
@@ -26,6 +26,7 @@ MEASUREMENTS = (
     Measurement("many", many.measure),
     Measurement("pin", pin.measure),
     Measurement("release", release.measure),
+    Measurement("deliver", deliver.measure),
 )
 _ROOM = 10_000_000_000  # bytes: two images of 4 GB at a time, and a base
 NAMES = [item.name for item in MEASUREMENTS]
