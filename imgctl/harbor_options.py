@@ -87,4 +87,4 @@ def echo_step(step: Step, *, dry_run: bool = False, err: bool = False) -> None:
     state = would.get(step.state, str(step.state)) if dry_run else str(step.state)
     before = f"  (was {step.before})" if step.before else ""
     width = 12 if dry_run else 8
-    click.echo(f"{state:<{width}}  {step.what:<20}  {step.detail}{before}".rstrip(), err=err)
+    click.echo(f"{state:<{width}}  {step.what:<27}  {step.detail}{before}".rstrip(), err=err)

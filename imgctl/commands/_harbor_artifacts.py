@@ -89,10 +89,10 @@ def tag(
     if delete and reference:
         raise BadInput("--delete goes with IMAGE alone", "", f"write: {name} {' '.join(wanted)}")
     with open_harbor(harbor, registry) as api:
+        target = _target(api, project, dry_run)
         if delete:
-            steps = take_tags_off(api, project, name, wanted, dry_run=dry_run)
+            steps = take_tags_off(api, project, name, target, wanted, dry_run=dry_run)
         else:
-            target = _target(api, project, dry_run)
             repository = _repository(api, project, name)
             steps = move_tags(repository, target, reference or "latest", wanted, dry_run=dry_run)
     if output_format == "json":

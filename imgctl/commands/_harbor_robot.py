@@ -225,7 +225,7 @@ def _line(finding: Finding) -> str:
         verdict += ", ".join(map(str, finding.missing))
     elif finding.unknown:
         verdict = "yes, if it may " + ", ".join(map(str, finding.unknown))
-    return f"  {finding.use.command:<24}  {finding.use.what:<36}  {verdict}"
+    return f"  {finding.use.command:<26}  {finding.use.what:<36}  {verdict}"
 
 
 def _unusable(account: Robot) -> str:

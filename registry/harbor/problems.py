@@ -53,6 +53,9 @@ def problem(answer: Answer, doing: str, user: str) -> ImgctlError:
         return NotFound(f"cannot {doing}: it does not exist", said, "check the name", status=404)
     if status == 409:
         return Conflict(f"cannot {doing}: it exists already", said, status=status)
+    if status == 412 and "immutable" in said:
+        hint = "`imgctl harbor status` shows the project's rules"
+        return Refused(f"cannot {doing}: the tag is immutable", said, hint)
     if status == 412:
         return Refused(f"cannot {doing}: Harbor refuses it as things are", said)
     if status >= 500 and answer.errors:

@@ -51,18 +51,30 @@ def move_tags(
 
 
 def take_tags_off(
-    api: HarborApi, project: str, repository: str, tags: Sequence[str], *, dry_run: bool = False
+    api: HarborApi,
+    project: str,
+    repository: str,
+    target: ReleaseTarget,
+    tags: Sequence[str],
+    *,
+    dry_run: bool = False,
 ) -> list[Step]:
-    """Take tags off; what they name stays. A step each. Raises Refused for an immutable one."""
+    """Take tags off; what they name stays. A step each.
+
+    All are looked at before the first is taken off. Raises Refused for one that a rule holds.
+    """
+    store = api.client.repository(api.host, f"{project}/{repository}")
     steps = []
     for tag in tags:
         found = artifacts.find(api, project, repository, tag)
-        if found is None:
-            steps.append(Step(tag, State.ABSENT))
-            continue
-        if not dry_run:
-            artifacts.delete_tag(api, project, repository, tag)
-        steps.append(Step(tag, State.DELETED, found.digest))
+        rule = target.why_immutable(store, tag) if found else ""
+        if rule:
+            raise Refused(f"{store}:{tag} is immutable", rule, "change the rule in Harbor first")
+        digest = found.digest if found else ""
+        steps.append(Step(tag, State.DELETED if found else State.ABSENT, digest))
+    for step in steps:
+        if step.state is State.DELETED and not dry_run:
+            artifacts.delete_tag(api, project, repository, step.what)
     return steps
 
 

@@ -126,8 +126,23 @@ def test_a_tag_that_a_rule_holds_stays_and_so_do_the_others(
     assert "tags 1.*" in err
     assert set(at(harbor, "2.0").tags) == {"2.0"}
     assert call("harbor", "tag", f"{NAME}:1.0", "1.0")[0] == 0
+    call("harbor", "tag", f"{NAME}:1.0", "old")
+    for more in ((), ("--dry-run",)):
+        code, out, err = call("harbor", "tag", NAME, "old", "1.0", "--delete", *more)
+        assert (code, out) == (3, "")
+        assert f"{NAME}:1.0 is immutable" in err
+        assert "tags 1.*" in err
+        assert set(at(harbor, "1.0").tags) == {"1.0", "old"}
+
+
+def test_an_account_that_may_not_look_at_rules_is_told_by_harbor(
+    call: Call, harbor: RunningHarbor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(harbor, "1.*")
+    robot = add_robot(harbor.double, "repository:pull", "artifact:read", "tag:delete")
+    log_in(monkeypatch, harbor, robot)
     code, _, err = call("harbor", "tag", NAME, "1.0", "--delete")
-    assert (code, "configured as immutable" in err) == (3, True)
+    assert (code, "the tag is immutable" in err, "harbor status" in err) == (3, True, True)
 
 
 def test_a_tag_is_taken_off_and_what_it_named_stays(call: Call, harbor: RunningHarbor) -> None:
