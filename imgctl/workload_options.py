@@ -73,6 +73,13 @@ class WorkloadFlags:
         found = Found(from_record(record), dict(record), folder / PUSH_FILE)
         return self._made(found.arguments, labels_of(found))
 
+    def check(self) -> None:
+        """Refuse what none of the workloads to come can have; BadInput or Refused."""
+        from registry.reference import Reference
+
+        some = Reference("localhost", "any", digest=f"sha256:{'0' * 64}")
+        self._made({"name": "any", "image": some}, {})
+
     def _made(self, arguments: dict[str, Any], labels: Mapping[str, str]) -> Workload:
         """A workload from what the image says, and what the command line says beyond it."""
         from deploy.records import DESCRIPTION_LABEL
@@ -90,7 +97,10 @@ class WorkloadFlags:
 
 
 def settled_flags(context: click.Context) -> WorkloadFlags:
-    """The flags that `imgctl manifests` would have here: from environment and settings file."""
+    """The flags that `imgctl manifests` would have here: from environment and settings file.
+
+    Raises BadInput or Refused for what no workload can have, before there is one.
+    """
     root = context.find_root()
     if not isinstance(root.command, click.Group):
         raise TypeError("only commands of the group have settings")
@@ -98,7 +108,9 @@ def settled_flags(context: click.Context) -> WorkloadFlags:
     if command is None:
         raise TypeError("the group has no command `manifests`")
     given = command.make_context("manifests", ["IMAGE"], parent=root).params
-    return _flags(given, None)
+    flags = _flags(given, None)
+    flags.check()
+    return flags
 
 
 def workload_options(function: Command) -> Command:

@@ -506,11 +506,12 @@ def test_settings_that_changed_since_are_in_the_manifests_of_the_next_push(
     assert "namespace: edge" in (folder / "deployment.yaml").read_text()
 
 
+@pytest.mark.parametrize("setting", ["selector: [nonsense]", "node: nonsense_", "memory: nonsense"])
 def test_a_setting_of_manifests_that_cannot_be_is_told_before_anything_is_sent(
-    call: Call, dist: Path, tmp_path: Path, registry: Running
+    call: Call, dist: Path, tmp_path: Path, registry: Running, setting: str
 ) -> None:
     make_build(dist, base=(registry.host, BASE))
-    (tmp_path / "imgctl.yaml").write_text("selector: [nonsense]\n")
+    (tmp_path / "imgctl.yaml").write_text(f"{setting}\n")
     code, out, err = call("push", "--registry", registry.host)
     assert (code, out) == (2, "")
     assert "nonsense" in err
