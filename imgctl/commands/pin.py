@@ -198,6 +198,7 @@ def _check(
 ) -> int:
     """Print what is wrong, one line each; with --update, tags that moved as well."""
     from deploy.pin.check import Problem, problems, stale, unused
+    from deploy.pin.plan import is_skipped
 
     wrong = problems(found.places, flags.skip)
     # What goes through a pipe is not what a lock is kept for.
@@ -214,11 +215,14 @@ def _check(
             for pin in done.plan.pins
             if pin.changed
         ]
-    _print_problems(wrong, len(found.places), output_format)
+    skipped = sum(is_skipped(place.field.image, flags.skip) for place in found.places)
+    _print_problems(wrong, len(found.places), skipped, output_format)
     return REFUSED if wrong else 0
 
 
-def _print_problems(wrong: Sequence[Problem], images: int, output_format: str) -> None:
+def _print_problems(
+    wrong: Sequence[Problem], images: int, skipped: int, output_format: str
+) -> None:
     if output_format == "json":
         print_json([vars(problem) for problem in wrong])
         return
@@ -227,7 +231,8 @@ def _print_problems(wrong: Sequence[Problem], images: int, output_format: str) -
     if wrong:
         click.echo("run `imgctl pin` on the same files", err=True)
     else:
-        click.echo(f"{images} image field{'s' * (images != 1)}, all pinned", err=True)
+        fate = f"{skipped} left alone, the others pinned" if skipped else "all pinned"
+        click.echo(f"{images} image field{'s' * (images != 1)}, {fate}", err=True)
 
 
 def _warn_unused(unused: Sequence[Replacement]) -> None:

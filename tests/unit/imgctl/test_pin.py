@@ -242,6 +242,9 @@ def test_what_others_fill_in_is_counted(imgctl: Imgctl, pod: Callable[..., Path]
     code, out, err = imgctl("pod.yaml")
     assert (code, out) == (0, "")
     assert "1 image field, 0 to pin, 1 left alone" in err
+    code, out, err = imgctl("pod.yaml", "--check")
+    assert (code, out) == (0, "")
+    assert "1 image field, 1 left alone" in err
 
 
 def test_stdin_is_pinned_to_stdout(
