@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.workload import KUBELET, Workload
+from deploy.workload import HOSTNAME, KUBELET, Workload
 from registry.errors import BadInput
 
 KINDS = ("pod", "deployment", "job", "daemonset")
@@ -170,7 +170,7 @@ def _pod_spec(workload: Workload) -> Object:
 def _placement(workload: Workload) -> Object:
     selector = dict(workload.selector)
     if workload.node:
-        selector["kubernetes.io/hostname"] = workload.node
+        selector[HOSTNAME] = workload.node
     if selector:
         return {"nodeSelector": selector}
     if workload.target == KUBELET:

@@ -24,6 +24,7 @@ KUBELET = "kubelet"
 TARGETS = (KUBEEDGE, KUBELET)
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 GPU_RESOURCE = "nvidia.com/gpu"
+HOSTNAME = "kubernetes.io/hostname"
 MOST_REPLICAS = 2**31 - 1
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -130,7 +131,7 @@ class Workload:
             check_label_name(self.namespace, "namespace")
         if self.node:
             check_subdomain(self.node, "node name")
-            check_label("kubernetes.io/hostname", self.node)
+            check_label(HOSTNAME, self.node)
         if self.pull_secret:
             check_subdomain(self.pull_secret, "secret name")
         if self.memory:
@@ -146,7 +147,8 @@ class Workload:
             check_label(key, value)
         for key, _ in self.env:
             check_environment_name(key)
-        _check_once("node label", self.selector)
+        named = ((HOSTNAME, self.node),) if self.node else ()
+        _check_once("node label", (*self.selector, *named))
         _check_once("environment variable", self.env)
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):

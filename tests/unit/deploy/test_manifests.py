@@ -160,6 +160,7 @@ def test_two_shares_of_one_gpu_are_refused() -> None:
         {"selector": (("a b", "c"),)},
         {"selector": (("zone", "-c"),)},
         {"selector": (("a", "1"), ("a", "2"))},
+        {"selector": (("kubernetes.io/hostname", "a"),), "node": "b"},
         {"env": (("A", "1"), ("A", "2"))},
         {"env": (("1A", "x"),)},
         {"env": (("..A", "x"),)},
