@@ -79,6 +79,8 @@ class Session:
         self._say = say
         self._told = 0.0
         self._answered = False
+        self._scheme_known = False
+        self._finding_out = threading.Lock()
         self.authorizer = Authorizer(
             host,
             base=lambda: self.base,
@@ -228,25 +230,36 @@ class Session:
 
     def _send(self, request: Request) -> Reply:
         """Send as it is, or over TLS after all where loopback turns out to speak it."""
+        if not self._scheme_known and self._may_switch(request):
+            with self._finding_out:
+                if not self._scheme_known:
+                    return self._send_first(request)
+        if request.url.netloc == self.base.netloc:
+            # What another thread found out meanwhile holds for this request too.
+            request = replace(request, url=replace(request.url, scheme=self.base.scheme))
+        reply = self.connections.exchange(request)
+        self._answered = self._scheme_known = True
+        if _asks_for_tls(request, reply):
+            raise _speaks_tls(request)
+        return reply
+
+    def _send_first(self, request: Request) -> Reply:
+        """Send over plain HTTP, and by how that ends find out whether TLS is spoken."""
         try:
             reply = self.connections.exchange(request)
         except (WrongScheme, ConnectionLost) as error:
-            silent = isinstance(error, ConnectionLost) and error.timed_out
-            if silent or self._answered or not self._may_switch(request):
+            if isinstance(error, ConnectionLost) and error.timed_out:
+                self._scheme_known = True  # as far as it can be; others need not wait to learn it
                 raise
             return self._over_tls(request, error)
-        first, self._answered = not self._answered, True
-        if first and _may_ask_for_tls(request, reply) and self._may_switch(request):
+        if _asks_for_tls(request, reply):
+            return self._over_tls(request, _speaks_tls(request))
+        if _may_ask_for_tls(request, reply):
             try:
                 return self._over_tls(request, Unreachable(f"{self.host} speaks no TLS"))
             except Unreachable:
-                return reply
-        if _asks_for_tls(request, reply):
-            hint = "do not name it with --plain-http"
-            wrong = WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
-            if not self._may_switch(request):
-                raise wrong
-            return self._over_tls(request, wrong)
+                pass  # it was what it seemed: a refusal
+        self._answered = self._scheme_known = True
         return reply
 
     def _over_tls(self, request: Request, otherwise: Unreachable) -> Reply:
@@ -257,7 +270,7 @@ class Session:
         except (WrongScheme, ConnectionLost):
             raise otherwise from None
         self.base = replace(self.base, scheme="https")
-        self._answered = True
+        self._answered = self._scheme_known = True
         return reply
 
     def _may_switch(self, request: Request) -> bool:
@@ -285,6 +298,11 @@ def read_answer(reply: Reply) -> Answer:
 def _may_ask_for_tls(request: Request, reply: Reply) -> bool:
     """Whether a 400 may say what _asks_for_tls looks for: the answer to a HEAD has no words."""
     return reply.status == 400 and request.method == "HEAD" and request.url.scheme == "http"
+
+
+def _speaks_tls(request: Request) -> WrongScheme:
+    hint = "do not name it with --plain-http"
+    return WrongScheme(f"{request.url.netloc} speaks TLS, not plain HTTP", "", hint)
 
 
 def _asks_for_tls(request: Request, reply: Reply) -> bool:

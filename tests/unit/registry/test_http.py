@@ -29,6 +29,7 @@ from registry.progress import SilentProgress
 from registry.proxies import Proxies
 from registry.retry import RetryPolicy, parse_retry_after
 from registry.url import Url, is_loopback
+from registry.workers import work
 from tests.support.reqresp import Entry, serve
 
 FAST = RetryPolicy(attempts=3, first=0.001, longest=0.01)
@@ -467,6 +468,11 @@ class _Empty(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"{}")
 
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -489,6 +495,42 @@ def tls_server(files: tuple[Path, Path], client_ca: Path | None = None) -> Itera
     thread.start()
     try:
         yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _LikeGo(_QuietServer):
+    """TLS, and a word to those who speak plain HTTP to it."""
+
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if request.recv(1, socket.MSG_PEEK) == b"\x16":
+            with self.context.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+            return
+        request.recv(1 << 16)
+        time.sleep(0.1)  # so that all who ask at once are answered at once
+        said = b"Client sent an HTTP request to an HTTPS server.\n"
+        request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n" + said)
+
+
+def test_that_loopback_speaks_tls_is_found_out_for_all_who_ask_at_once(
+    authority: Authority,
+) -> None:
+    server = _LikeGo(("127.0.0.1", 0), _Empty)
+    server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.context.load_cert_chain(*authority.server_files())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with client_for(ca_cert=authority.file) as client:
+            repository = client.repository(f"127.0.0.1:{server.server_port}", "p/r")
+            tags = [f"v{number}" for number in range(8)]
+            found = work(repository.manifest_descriptor, tags, len(tags), threading.Event())
+        assert found == [None] * len(tags)
     finally:
         server.shutdown()
         thread.join()
