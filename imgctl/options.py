@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+_SMALLEST_BODY = 1 << 10  # bytes
 PASSWORD_VARIABLE = "IMGCTL_PASSWORD"  # noqa: S105 - the variable's name
 
 
@@ -97,7 +98,7 @@ def registry_options(function: Command) -> Command:
             _checked_username(username),
             _password(username, password_stdin),
             concurrency,
-            parse_size(max_request_body) if max_request_body else None,
+            _largest_body(max_request_body) if max_request_body else None,
         )
         return function(*args, registry=flags, **kwargs)
 
@@ -169,6 +170,14 @@ def parse_size(text: str) -> int:
     size = int(Decimal(match[1]) * units[match[2]]) if match and match[2] in units else 0
     if size == 0:
         raise BadInput(f"{text!r} is not a size", "", "write a number of bytes, or 64MiB, 5.6GB")
+    return size
+
+
+def _largest_body(text: str) -> int:
+    size = parse_size(text)
+    if size < _SMALLEST_BODY:
+        why = "every piece is a request of its own"
+        raise BadInput(f"--max-request-body {text} is too small", why, "give 1KiB or more")
     return size
 
 

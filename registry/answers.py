@@ -119,7 +119,9 @@ def error_for(answer: Answer, doing: str) -> ImgctlError:
     if status == 403:
         return _forbidden(answer, doing, lower)
     if status == 404:
-        if answer.is_html or not answer.errors:
+        if answer.is_html:
+            return not_a_registry(answer)
+        if not answer.errors:
             return NotFound(
                 f"cannot {doing}: {host} knows nothing there", said, _CHECK_NAME, status=404
             )
@@ -226,7 +228,9 @@ def _missing_blobs(answer: Answer, doing: str) -> RegistryError:
 
 def _in_words(error: ApiError) -> str:
     detail = error.detail if isinstance(error.detail, str) else ""
-    if isinstance(error.detail, dict | list) and error.detail:
+    # Who is refused is told which permission is missing; the registry's own list of it is noise.
+    asked = error.code in ("UNAUTHORIZED", "DENIED")
+    if isinstance(error.detail, dict | list) and error.detail and not asked:
         detail = json.dumps(error.detail)
     text = " ".join(error.message.split()) or error.code
     return f"{text} ({detail[:160]})" if detail and detail not in text else text

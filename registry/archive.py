@@ -42,7 +42,7 @@ from registry.layout_index import (
     parse_index,
     with_entry,
 )
-from registry.oci import Descriptor, Document
+from registry.oci import Descriptor, Document, read_from
 from registry.reference import is_digest
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -85,7 +85,8 @@ class ArchiveStore:
         descriptor = self.manifest_descriptor(reference)
         if descriptor is None:
             raise NotFound(f"{self} holds no {reference}", offered(self.tags()))
-        return Document.parse(self.blob_bytes(descriptor), descriptor.media_type)
+        with read_from(f"{self}, {reference}"):
+            return Document.parse(self.blob_bytes(descriptor), descriptor.media_type)
 
     def manifest_descriptor(self, reference: str) -> Descriptor | None:
         """The descriptor of a tag or digest, None when the archive does not hold it."""
@@ -286,7 +287,9 @@ def _scan(path: Path) -> dict[str, _Member]:
                     members[name] = _Member(info.offset_data, info.size)
     except FileNotFoundError as error:
         raise BadInput(f"there is no archive {path}") from error
-    except (tarfile.TarError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise BadInput(f"{path} is a directory", "", "for a layout write oci:DIR") from error
+    except tarfile.TarError as error:
         raise BadInput(
             f"{path} is not a tar archive", str(error), _compressed_hint(path)
         ) from error
@@ -304,7 +307,7 @@ def _content(path: Path, member: _Member) -> bytes:
 
 def _compressed_hint(path: Path) -> str:
     if not path.is_file():
-        return "for a directory write oci:DIR"
+        return ""
     with path.open("rb") as stream:
         magic = stream.read(4)
     known = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\x28\xb5\x2f\xfd": "unzstd"}

@@ -11,15 +11,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from registry.client import RegistryClient
-from registry.errors import BadInput, NotFound
+from registry.errors import BadInput, CorruptContent, NotFound
 from registry.layout import LayoutStore
 from registry.location import LAYOUT, Location
-from registry.oci import Descriptor
+from registry.oci import (
+    DOCKER_CONFIG,
+    OCI_CONFIG,
+    Descriptor,
+    Document,
+    Platform,
+    platform_of,
+)
 from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.reference import is_digest
 from registry.store import Store
-from registry.transfer import CopyOptions, CopyResult, Tally, choose, copy_document
+from registry.transfer import CopyOptions, CopyResult, Tally, choose_from, copy_document
 from registry.workers import work
 
 
@@ -94,15 +101,16 @@ def copy_images(
     with source.open_source(client) as store:
         names = _tags(source, store) if request.all_tags else [source.only_name(store)]
         # The first is read before the target is made: what is not there leaves nothing behind.
-        first = choose(store, names[0], options.platform)
-        with _opened(client, request) as into:
+        with _blaming(source):
+            first = _chosen(store, names[0], options.platform)
+        with _opened(client, request) as into, _blaming(source):
             same = _same(store, into, names, request)
             known: set[str] = set()
             copied = []
             for name in names:
                 result = same.get(name)
                 if result is None:
-                    root = first if name == names[0] else choose(store, name, options.platform)
+                    root = first if name == names[0] else _chosen(store, name, options.platform)
                     result = copy_document(
                         store,
                         into,
@@ -117,6 +125,32 @@ def copy_images(
                 pair = source.named(name), request.target.named(wanted)
                 copied.append(Copied(*pair, result))
     return copied
+
+
+def _chosen(store: Store, name: str, platform: Platform | None) -> Document:
+    """The document to copy; raises NotFound when what is there is for another platform."""
+    named = store.manifest(name)
+    if platform is None:
+        return named
+    if named.is_index:
+        return choose_from(store, named, platform)
+    if named.config.media_type in (OCI_CONFIG, DOCKER_CONFIG):
+        found = platform_of(store.blob_bytes(named.config), str(store))
+        if not found.matches(platform):
+            what = f"the image is for {found}, not {platform}"
+            raise NotFound(what, f"{store}, {name}", f"copy it with --platform {found}")
+    return named
+
+
+@contextmanager
+def _blaming(source: Location) -> Iterator[None]:
+    """Say what helps where the image to be copied is itself damaged."""
+    try:
+        yield
+    except (CorruptContent, NotFound) as error:
+        if not error.hint and str(source) in f"{error.what} {error.why}":
+            error.hint = "what is there is damaged or incomplete: build or push it there again"
+        raise
 
 
 def _wanted(request: CopyRequest, name: str, digest: str) -> str:

@@ -37,7 +37,7 @@ from registry.layout_index import (
     parse_index,
     with_entry,
 )
-from registry.oci import Descriptor, Document
+from registry.oci import Descriptor, Document, read_from
 from registry.reference import is_digest
 
 
@@ -84,7 +84,8 @@ class LayoutStore:
         descriptor = self.manifest_descriptor(reference)
         if descriptor is None:
             raise NotFound(f"{self} holds no {reference}", offered(self.tags()))
-        return Document.parse(self.blob_bytes(descriptor), descriptor.media_type)
+        with read_from(f"{self}, {reference}"):
+            return Document.parse(self.blob_bytes(descriptor), descriptor.media_type)
 
     def manifest_descriptor(self, reference: str) -> Descriptor | None:
         """The descriptor of a tag or digest, None when the layout does not hold it."""

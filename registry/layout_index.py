@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from registry.errors import BadInput, CorruptContent
-from registry.oci import OCI_INDEX, Descriptor, Document, canonical_json
+from registry.oci import OCI_INDEX, Descriptor, Document, canonical_json, read_from
 from registry.reference import is_digest
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -40,7 +40,8 @@ def parse_index(raw: bytes, place: str) -> tuple[Descriptor, ...]:
     items = value.get("manifests") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise CorruptContent(f"{place} is not an OCI index", "it has no list of `manifests`")
-    return tuple(Descriptor.from_json(item) for item in items)
+    with read_from(place):
+        return tuple(Descriptor.from_json(item) for item in items)
 
 
 def entry_for(document: Document, tag: str | None) -> Descriptor:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -144,6 +145,27 @@ class Descriptor:
         return bool(self.extra.get("urls")) and (
             "foreign" in self.media_type or "nondistributable" in self.media_type
         )
+
+
+def platform_of(config: bytes, place: str) -> Platform:
+    """The platform an image's config names; raises CorruptContent naming place."""
+    try:
+        value = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise CorruptContent(f"the config in {place} is not JSON", str(error)[:120]) from error
+    if not isinstance(value, dict):
+        raise CorruptContent(f"the config in {place} is no object")
+    return Platform.from_json(value)
+
+
+@contextmanager
+def read_from(place: str) -> Iterator[None]:
+    """Say where a document was found, should it turn out not to be one."""
+    try:
+        yield
+    except CorruptContent as error:
+        error.why = f"{place}: {error.why}" if error.why else place
+        raise
 
 
 @dataclass(frozen=True)

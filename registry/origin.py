@@ -82,6 +82,8 @@ def open_from(
             yield chunks
             return
     if failed is not None:
+        what_for = f"blob {blob.digest} was to come from there"
+        failed.why = f"{failed.why}; {what_for}" if failed.why else what_for
         raise failed
     raise NotFound(
         f"blob {blob.digest} ({blob.size} bytes) is nowhere to be had",

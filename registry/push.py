@@ -8,7 +8,6 @@ quotas, immutability rules, scans) is behind ReleaseTarget.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +16,11 @@ from typing import Any, Protocol, TypeVar
 
 from registry.errors import BadInput, CorruptContent, Refused
 from registry.files import replace_json
-from registry.oci import Descriptor, Document, Platform
+from registry.oci import Descriptor, Document, Platform, platform_of
 from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally, choose, estimate, send
+from registry.transfer import CopyOptions, Tally, all_present, choose, estimate, send
 from registry.workers import work
 
 RECORD_FILE = "push.json"
@@ -225,10 +224,10 @@ def push(
     moving = [tag for tag in request.tags if not _names(states[tag], document)]
     if not moving:
         extra = {} if options.dry_run else target.finish(repository, pushed)
-        return Outcome(pushed, Tally(), True, extra)
+        return Outcome(pushed, all_present(document), True, extra)
     for tag in moving:
         _check_may_move(request, repository, target, tag, states[tag], options)
-    tally, is_new = Tally(), len(moving) == len(request.tags)
+    tally, is_new = all_present(document), len(moving) == len(request.tags)
     if options.dry_run:
         if is_new:
             tally = estimate(request.source, repository, document, origins=request.origins)
@@ -273,7 +272,7 @@ def check_source(request: PushRequest) -> tuple[Document, int]:
     """
     document = choose(request.source, request.reference, request.platform)
     config = request.source.blob_bytes(document.config, _MAX_CONFIG)
-    platform = _platform_of(config, request)
+    platform = platform_of(config, str(request.source))
     if not platform.matches(request.platform):
         raise BadInput(
             f"{request.image} is for {platform}, not {request.platform}",
@@ -329,15 +328,3 @@ def _check_may_move(
             f"a build's own tag names one build for ever; it names {found.digest}",
             "raise the version in image.yaml and build again, or move it with --force",
         )
-
-
-def _platform_of(config: bytes, request: PushRequest) -> Platform:
-    try:
-        value = json.loads(config)
-    except (ValueError, RecursionError) as error:
-        raise CorruptContent(
-            f"the config in {request.source} is not JSON", str(error)[:120], "build again"
-        ) from error
-    if not isinstance(value, dict):
-        raise CorruptContent(f"the config in {request.source} is no object", "", "build again")
-    return Platform.from_json(value)

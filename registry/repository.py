@@ -12,7 +12,7 @@ from registry.auth import Permission
 from registry.blobs import OpenChunks, check_limit, check_size, missing_blob, verified
 from registry.errors import CorruptContent, NotFound
 from registry.http import ConnectionLost, Reply
-from registry.oci import ACCEPT, Descriptor, Document, digest_of
+from registry.oci import ACCEPT, Descriptor, Document, digest_of, read_from
 from registry.reference import is_digest
 from registry.referrers import read_referrers, write_fallback
 from registry.session import Call, Session, read_answer
@@ -62,7 +62,8 @@ class Repository:
             )
         if answer.is_html:
             answer.json()  # raises: a web page is not a manifest, and says more than bad JSON
-        return Document.parse(answer.body, answer.headers.get("content-type", ""))
+        with read_from(self._at(reference)):
+            return Document.parse(answer.body, answer.headers.get("content-type", ""))
 
     def manifest_descriptor(self, reference: str) -> Descriptor | None:
         """Type, digest and size of a manifest, by HEAD; None when it is not there.

@@ -196,6 +196,12 @@ def send(
     return tally
 
 
+def all_present(document: Document) -> Tally:
+    """The tally of an image whose every blob the target has."""
+    sizes = {blob.digest: blob.size for blob in document.blobs() if not blob.is_foreign}
+    return Tally(present=len(sizes), present_bytes=sum(sizes.values()))
+
+
 def estimate(
     source: Store, target: Store, root: Document, *, origins: Sequence[Origin] = ()
 ) -> Tally:
@@ -210,7 +216,11 @@ def choose(source: Store, reference: str, platform: Platform | None) -> Document
 
     Raises NotFound naming the platforms an index has.
     """
-    document = source.manifest(reference)
+    return choose_from(source, source.manifest(reference), platform)
+
+
+def choose_from(source: Store, document: Document, platform: Platform | None) -> Document:
+    """choose() for a document that has been read."""
     while platform is not None and document.is_index:
         document = source.manifest(document.choose(platform).digest)
     return document

@@ -10,13 +10,13 @@ import pytest
 
 from registry.client import RegistryClient, RegistryOptions
 from registry.layout import LayoutStore
-from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
+from registry.oci import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from registry.store import Store
 from tests.unit.imgctl.builds import make_build, put_base
 from tests.unit.imgctl.records import TAG, Call
-from tests.unit.registry.images import chunks_of, manifest, put_image
+from tests.unit.registry.images import CONFIG, chunks_of, manifest, put_image
 
 LAYER, OTHER = b"a layer " * 500, b"another"
 
@@ -140,6 +140,25 @@ def test_an_index_comes_whole_or_for_one_platform(
     assert out == f"{host}/two@{arm}\n"
 
 
+def test_an_image_for_one_platform_is_not_taken_for_another(
+    call: Call, layout: Path, memory: MemoryRegistry, host: str
+) -> None:
+    code, out, err = call("copy", "oci:source", f"{host}/x", "--platform", "linux/amd64")
+    assert (code, out) == (1, "")
+    assert "the image is for linux/arm64, not linux/amd64" in err
+    assert memory.repositories == {}
+    assert call("copy", "oci:source", f"{host}/x", "--platform", "linux/arm64")[0] == 0
+
+
+def test_what_is_no_image_is_for_every_platform(call: Call, tmp_path: Path, host: str) -> None:
+    store = LayoutStore.create(tmp_path / "source")
+    store.push_blob(CONFIG, chunks_of(b"{}"))
+    value = {"schemaVersion": 2, "config": CONFIG.to_json() | {"mediaType": OCI_EMPTY}}
+    artifact = Document.of(value | {"mediaType": OCI_MANIFEST, "layers": []}, OCI_MANIFEST)
+    store.put_manifest(artifact, "1.0")
+    assert call("copy", "oci:source", f"{host}/x", "--platform", "linux/amd64")[0] == 0
+
+
 def test_an_index_without_the_platform_names_those_it_has(
     call: Call, tmp_path: Path, host: str
 ) -> None:
@@ -197,6 +216,7 @@ def test_a_damaged_blob_leaves_no_tag_and_no_archive(
         code, out, err = call("copy", "oci:source", target)
         assert (code, out) == (1, "")
         assert "is corrupt" in err
+        assert "build or push it there again" in err
     assert not memory.repositories.get("x") or memory.repositories["x"].tags == {}
     assert not (tmp_path / "x.tar").exists()
 
@@ -214,6 +234,8 @@ def test_a_damaged_blob_leaves_no_tag_and_no_archive(
         (("oci:source", "oci:new", "--platform", "arm"), 2, "arm"),
         (("127.0.0.1:9/x", "oci:new"), 1, "cannot connect to 127.0.0.1:9"),
         (("oci:source",), 2, "DST"),
+        (("oci-archive:source", "oci:new"), 2, "for a layout write oci:DIR"),
+        (("oci:source", "oci:new", "--max-request-body", "5"), 2, "too small"),
     ],
 )
 def test_bad_input_is_one_clear_error(

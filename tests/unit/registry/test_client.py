@@ -57,6 +57,17 @@ def client_for(**options: Any) -> RegistryClient:
     return RegistryClient(RegistryOptions(retry=policy, **options))
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[1", b"[]"])
+def test_a_document_that_is_no_manifest_is_told_with_its_place(body: bytes) -> None:
+    with (
+        serve(Entry("GET", BY_TAG, content=body)) as server,
+        client_for() as client,
+        pytest.raises(CorruptContent) as caught,
+    ):
+        client.repository(server.host, "p/r").manifest("1.0")
+    assert f"{server.host}/p/r:1.0" in caught.value.why
+
+
 def with_repository(work: Callable[[Repository], Any], *entries: Entry) -> Any:
     """Do something with the repository p/r of a scripted registry."""
     with serve(*entries) as server, client_for() as client:
@@ -212,7 +223,8 @@ def test_an_immutable_tag() -> None:
         ),
         (403, errors("DENIED", "requested access is denied"), Unauthorized, "not allowed to push"),
         (404, errors("NAME_UNKNOWN", "unknown"), NotFound, "does not exist"),
-        (404, b"<html>nginx</html>", NotFound, "knows nothing there"),
+        (404, b"<html>nginx</html>", RegistryError, "is not a container registry"),
+        (404, b"404 page not found", NotFound, "knows nothing there"),
         (413, b"<html>413</html>", RegistryError, "does not take a request that large"),
         (429, b"", RegistryError, "asks to slow down"),
         (500, errors("UNKNOWN", "internal server error"), RegistryError, "answered 500"),

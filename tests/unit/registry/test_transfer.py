@@ -302,6 +302,25 @@ def test_a_blob_whose_source_breaks_off_starts_over_alone(
     assert progress.moved == {item.digest: item.size for item in document.blobs()}
 
 
+def test_where_a_base_cannot_be_asked_for_it_is_said_what_for(
+    tmp_path: Path, target: LayoutStore
+) -> None:
+    class Gone(LayoutStore):
+        @contextmanager
+        def open_blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+            if descriptor:
+                raise Unreachable("cannot connect to base.test", "connection refused")
+            yield iter(())
+
+    source = LayoutStore.create(tmp_path / "sparse")
+    put_image(source, "1.0", BASE, OURS)
+    source.blob_path(blob(BASE).digest).unlink()
+    elsewhere = Origin(Gone.create(tmp_path / "gone"))
+    with pytest.raises(Unreachable, match="cannot connect") as caught:
+        copy(source, target, "1.0", origins=[elsewhere])
+    assert blob(BASE).digest in caught.value.why
+
+
 def test_a_source_that_keeps_breaking_off_is_given_up(tmp_path: Path, target: LayoutStore) -> None:
     source = Flaky.create(tmp_path / "flaky")
     assert isinstance(source, Flaky)
