@@ -100,13 +100,14 @@ def _settings(work: _Work, project: Project | None) -> Iterator[Step]:
     if project is not None and work.wish.public not in (None, project.public):
         yield from _metadata(work, project, "visibility", {"public": _word(work.wish.public)})
     yield from _metadata(work, project, "auto-scan", {"auto_scan": _word(policy.auto_scan)})
-    if policy.auto_sbom and not work.api.version.at_least(SBOM):
+    if work.api.version.at_least(SBOM):
+        wanted = {"auto_sbom_generation": _word(policy.auto_sbom)}
+        yield from _metadata(work, project, "auto-SBOM", wanted)
+    elif policy.auto_sbom:
         numbers = ".".join(map(str, SBOM))
         yield Step(
             "auto-SBOM", State.SKIPPED, f"Harbor {work.api.version} has none, {numbers} was first"
         )
-    elif policy.auto_sbom:
-        yield from _metadata(work, project, "auto-SBOM", {"auto_sbom_generation": "true"})
     if policy.severity:
         wanted = {"prevent_vul": "true", "severity": policy.severity}
         yield from _metadata(work, project, "blocked pulls", wanted)
@@ -120,7 +121,8 @@ def _metadata(
         yield Step(what, State.MADE, shown)
         return
     before = {key: project.metadata.get(key, "") for key in wanted}
-    if before == wanted or (wanted == {"auto_scan": "false"} and before == {"auto_scan": ""}):
+    # What was never switched on is left out.
+    if wanted == {key: value or "false" for key, value in before.items()}:
         yield Step(what, State.THERE, shown)
         return
 

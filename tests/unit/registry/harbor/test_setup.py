@@ -83,6 +83,19 @@ def test_what_differs_is_changed_and_says_how_it_was(tmp_path: Path) -> None:
         assert project.immutable("x", "1-l4t-r35.2.1")
 
 
+def test_what_was_on_goes_off_when_asked(tmp_path: Path) -> None:
+    with bench(tmp_path) as given:
+        steps(given)
+        off = replace(WISH, policy=replace(POLICY, auto_scan=False, auto_sbom=False))
+        for state in (State.CHANGED, State.THERE):
+            found = steps(given, off)
+            assert {found[what].state for what in ("auto-scan", "auto-SBOM")} == {state}
+        metadata = given.double.state.projects["new"].metadata
+        assert metadata["auto_scan"] == metadata["auto_sbom_generation"] == "false"
+        plain = steps(given, replace(off, name=PROJECT))
+        assert {plain[what].state for what in ("auto-scan", "auto-SBOM")} == {State.THERE}
+
+
 def test_a_public_project_is_not_closed_unasked(tmp_path: Path) -> None:
     with bench(tmp_path) as given:
         given.double.state.projects[PROJECT].metadata["public"] = "true"
