@@ -70,7 +70,9 @@ def render(
         "release": release,
         "base": base,
         "recipe": recipe,
+        "apt": (*definition.apt, *_python_packages(definition, base, recipe, pip=pip)),
         "pip": definition.pip if pip else (),
+        "pip_tools": _pip_tools(base, recipe),
         "downloads": downloads(recipe),
         "copies": copies(definition.files),
         "cache": f"imgctl-{release.name}-{base.family}",
@@ -87,6 +89,22 @@ def render(
     except (jinja2.UndefinedError, jinja2.TemplateError) as error:
         raise BadInput(f"the template {name} is wrong", str(error)) from error
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _python_packages(
+    definition: ImageDefinition, base: BaseImage, recipe: Recipe, *, pip: bool
+) -> tuple[str, ...]:
+    """What Python packages need first: bases without a framework have no pip, Ubuntu no Python."""
+    if not definition.pip or base.provides or recipe.installs:
+        return ()
+    if pip:
+        return ("python3-pip",)
+    return ("python3",) if base.family == "ubuntu" else ()
+
+
+def _pip_tools(base: BaseImage, recipe: Recipe) -> tuple[str, ...]:
+    """A pip that takes today's wheels: that of Ubuntu 18.04 is older than their names."""
+    return ("pip<22",) if base.python == "3.6" and not recipe.installs else ()
 
 
 def downloads(recipe: Recipe) -> tuple[Download, ...]:

@@ -116,6 +116,8 @@ def find(
     common = Recipe(
         framework=framework,
         version=base.framework_version if framework else "",
+        # Bases of r32 carry no source of NVIDIA's, so apt cannot find what is held there.
+        hold=tuple(apt_data["hold"]) if release.major >= 34 else (),
         pip_flags=("--break-system-packages",) if _managed_externally(base) else (),
         protected=tuple(name for held in base.provides for name in PROTECTED[held]),
         env=tuple(env.items()),
@@ -132,7 +134,6 @@ def find(
         _with_installation(common, part, base),
         apt_source=libraries.source,
         nvidia_apt=libraries.packages,
-        hold=tuple(apt_data["hold"]) if libraries.packages else (),
         driver_directories=cuda.driver_directories(apt_data, release, base),
         protected=PROTECTED[framework],
     )
