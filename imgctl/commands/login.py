@@ -24,9 +24,9 @@ from registry.errors import BadInput
 def command(host: str, registry: RegistryFlags, output_format: str) -> None:
     """Check a user name and password with the registry at HOST, and keep them as Docker does.
 
-    They go where `docker login` puts them: the credential helper or store that Docker's
-    config.json names, or else that file itself. Robot accounts work too; write their names in
-    single quotes, 'robot$NAME', or the shell takes the $NAME away.
+    What is not given is asked for. They go where `docker login` puts them: the credential helper
+    or store that Docker's config.json names, or else that file itself. Robot accounts work too;
+    write their names in single quotes, 'robot$NAME', or the shell takes the $NAME away.
     """
     from imgctl.output import print_json
     from registry import credentials

@@ -31,6 +31,8 @@ if [ "$2" = view ]; then exit 1; fi
 echo "$*" >> "$GH_KEEPS/calls"
 for word in "$@"; do [ ! -f "$word" ] || cp "$word" "$GH_KEEPS"; done
 """
+# What the jobs use of this repository.
+OURS = ("action.yml", "scripts")
 SECRET = "key-pass-0123"
 EXPRESSION = re.compile(r"\$\{\{\s*([\w.-]+)\s*\}\}")
 
@@ -53,7 +55,10 @@ class Job:
                 self._act(step)
             elif "path" in step.get("with", {}):
                 # What checkout does; which commit is told by expressions that only GitHub fills.
-                (self.folder / step["with"]["path"]).symlink_to(ROOT)
+                checkout = self.folder / step["with"]["path"]
+                checkout.mkdir()
+                for name in OURS:
+                    (checkout / name).symlink_to(ROOT / name)
 
     def _act(self, step: Mapping[str, Any]) -> None:
         action = load((self.folder / step["uses"]).resolve() / "action.yml")
@@ -159,7 +164,7 @@ def test_the_steps_of_the_release_job_release(
         bases.push_base(base_image.host, bases.PYTORCH_IGPU, [bases.root_filesystem()])
         # It is this repository's own: action and scripts are in the checkout.
         exclude = job.folder / ".git/info/exclude"
-        for name in ("action.yml", "scripts"):
+        for name in OURS:
             (job.folder / name).symlink_to(ROOT / name)
             exclude.write_text(f"{exclude.read_text()}/{name}\n")
     job.run(workflow)
