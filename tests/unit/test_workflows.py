@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,19 @@ def test_what_init_writes_is_a_workflow(tmp_path: Path) -> None:
     path.write_text(files_of(new)[".github/workflows/release.yml"])
     run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", str(path))
     run(tool("zizmor"), "--offline", "--quiet", str(path))
+
+
+def test_the_readmes_workflow_of_ten_lines_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```yaml\n(on: .*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert len(text.splitlines()) <= 10
+    path = tmp_path / "release.yml"
+    path.write_text(text)
+    run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", str(path))
+    given = yaml.safe_load(text)["jobs"]["release"]
+    called = yaml.safe_load((ROOT / ".github/workflows/release-image.yml").read_text())
+    known = called[True]["workflow_call"]  # YAML 1.1 reads `on` as true
+    assert set(given["with"]) <= set(known["inputs"])
+    assert set(given["secrets"]) == set(known["secrets"])
 
 
 def test_ci_runs_what_a_contributor_runs() -> None:
