@@ -83,8 +83,11 @@ def run_command(request: RunRequest) -> list[str]:
     """The one command that runs the program and removes the container after it."""
     if request.runtime == DOCKER:
         return _docker(request)
-    return [*_ctr(request), "run", "--rm", *_ctr_flags(request), request.image, request.container,
-            *request.args]  # fmt: skip
+    # `ctr containers create` knows neither of these.
+    own = ["--platform", request.platform] if request.platform else []
+    own += ["--tty"] if request.tty else []
+    return [*_ctr(request), "run", "--rm", *_ctr_flags(request), *own, request.image,
+            request.container, *request.args]  # fmt: skip
 
 
 def step_commands(request: RunRequest) -> list[list[str]]:
@@ -102,7 +105,7 @@ def step_commands(request: RunRequest) -> list[list[str]]:
     ctr = _ctr(request)
     shell = ["--exec-id", "shell", *(["-t"] if request.tty else []), request.container, "sh"]
     return [
-        [*ctr, "containers", "create", *_ctr_flags(request, tty=False), request.image,
+        [*ctr, "containers", "create", *_ctr_flags(request), request.image,
          request.container, *(request.args or ("sleep", "infinity"))],
         [*ctr, "tasks", "start", "-d", request.container],
         [*ctr, "tasks", "exec", *shell],
@@ -138,12 +141,10 @@ def _ctr(request: RunRequest) -> list[str]:
     return ["ctr", *(["-a", request.socket] if request.socket else [])]
 
 
-def _ctr_flags(request: RunRequest, *, tty: bool | None = None) -> list[str]:
+def _ctr_flags(request: RunRequest) -> list[str]:
     flags = ["--gpus", "0"] if request.gpu else []
     flags += ["--net-host"] if request.host_network else []
-    flags += ["--platform", request.platform] if request.platform else []
     flags += ["--snapshotter", request.snapshotter] if request.snapshotter else []
-    flags += ["--tty"] if (request.tty if tty is None else tty) else []
     for mount in request.mounts:
         options = "rbind:ro" if mount.read_only else "rbind:rw"
         fields = ("type=bind", f"src={mount.source}", f"dst={mount.target}", f"options={options}")

@@ -96,7 +96,7 @@ def command(
         runtime=runtime,
         gpu=gpu,
         # ctr runs the image's own command too, but only when it was pulled with its config.
-        args=args or (own if runtime == CONTAINERD else ()),
+        args=args or (own if runtime == CONTAINERD and not steps else ()),
         mounts=tuple(Mount.parse(_absolute(item)) for item in mount),
         host_network=host_network,
         tty=at_terminal,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_what_is_printed_is_what_is_executed(hello: Pushed) -> None:
     assert [line.split()[3:5] for line in printed] == [["images", "pull"], ["run", "--rm"]]
     done = run_quietly("sh", "-c", " && ".join(printed))
     assert done.endswith("hello from aarch64\n")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_steps_work_one_after_another(hello: Pushed, runtime: str) -> None:
+    name = "imgctl-test-steps"
+    printed = hello.run(*RUNTIMES[runtime], "--steps", "--name", name).check().stdout
+    said = {}
+    for line in printed.splitlines():
+        done = subprocess.run(["sh", "-c", line], input="uname -m\n", text=True, timeout=120,
+                              capture_output=True, check=False)  # fmt: skip
+        assert done.returncode == 0, (line, done.stderr)
+        said[line] = done.stdout
+    if runtime == "containerd":
+        (inside,) = [text for line, text in said.items() if " exec " in line]
+        assert inside == "aarch64\n"
+    assert name not in run_quietly("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert name not in run_quietly("ctr", "-a", SOCKET, "containers", "ls")
 
 
 def test_the_runtime_that_is_not_there_is_named(hello: Pushed, tmp_path: Path) -> None:

@@ -36,6 +36,16 @@ def test_the_steps_come_after_the_pull(call: Call) -> None:
     ]  # fmt: skip
 
 
+def test_the_steps_keep_the_container_waiting(call: Call, tmp_path: Path) -> None:
+    """For a shell to be opened in it; its own program may end at once."""
+    put(tmp_path / "dist", build_record(), push_record())
+    for runtime in ("docker", "containerd"):
+        out = call("run", "mnist", "--runtime", runtime, "--steps")[1]
+        (create,) = [line for line in out.splitlines() if " create " in line]
+        assert create.endswith(" sleep infinity")
+        assert "--platform" not in create
+
+
 def test_what_is_no_reference_is_bad_input(call: Call) -> None:
     code, out, err = call("run", "Not A Reference/x")
     assert (code, out) == (2, "")
