@@ -43,4 +43,5 @@ def attempt(what: str, act: Callable[[], Step]) -> Iterator[Step]:
     try:
         yield act()
     except Unauthorized as error:
-        yield Step(what, State.REFUSED, error.what)
+        why = f": {error.why}" if error.why else ""
+        yield Step(what, State.REFUSED, f"{error.what}{why}")

@@ -99,6 +99,7 @@ async def create_robot(call: Call) -> Response:
         )
     namespace = permissions[0]["namespace"]
     _require(call, level, namespace, "create")
+    _check_covered(call, permissions)
     full = PREFIX + (f"{namespace}+{name}" if level == "project" else name)
     if any(robot.name == full for robot in call.state.robots.values()):
         raise Problem(409, "CONFLICT", f"robot account {full} already exists")
@@ -126,7 +127,9 @@ async def change_robot(call: Call) -> Response:
     robot, body = _find(call, "create"), call.object()
     if (body.get("name"), body.get("level")) != (robot.name, robot.level):
         raise Problem(400, "BAD_REQUEST", "cannot update the level or name of robot")
-    robot.permissions = _permissions(call, body, robot.level)
+    permissions = _permissions(call, body, robot.level)
+    _check_covered(call, permissions)
+    robot.permissions = permissions
     robot.duration = _days(call, body)
     robot.expires_at = -1 if robot.duration < 0 else int(robot.created) + robot.duration * _DAY
     robot.description = str(body.get("description", ""))
@@ -195,6 +198,28 @@ def _permissions(call: Call, body: dict[str, Any], level: str) -> list[dict[str,
             if not good and call.state.version.at_least(PERMISSION_LIST):
                 raise Problem(400, "BAD_REQUEST", f"bad request permission: {pair[0]}:{pair[1]}")
     return list(permissions)
+
+
+def _check_covered(call: Call, permissions: list[dict[str, Any]]) -> None:
+    """A robot account makes none that may do more than itself."""
+    maker = call.caller.robot
+    if maker is None:
+        return
+    own = {
+        (permission["kind"], permission["namespace"], access["resource"], access["action"])
+        for permission in maker.permissions
+        for access in permission["access"]
+    }
+    for permission in permissions:
+        for access in permission.get("access") or ():
+            names = (permission["namespace"], "*")
+            pair = (access.get("resource"), access.get("action"))
+            if not any((permission["kind"], name, *pair) in own for name in names):
+                message = (
+                    "permission scope is invalid. It must be equal to or more restrictive than the "
+                    f"creator robot's permissions: {maker.name}"
+                )
+                raise Problem(403, "DENIED", message)
 
 
 def _days(call: Call, body: dict[str, Any]) -> int:

@@ -212,11 +212,16 @@ def test_who_may_not_see_accounts_is_told(
 def test_an_account_may_make_another_though_it_may_not_see_what_is_offered(
     call: Call, harbor: RunningHarbor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maker = add_robot(harbor.double, "project:read", "robot:create", "robot:list")
+    more = ("project:read", "robot:create", "robot:list", "repository:pull")
+    maker = add_robot(harbor.double, *more)
     log_in(monkeypatch, harbor, maker)
-    code, _, err = call("harbor", "robot", "create", "ci", "--for", "push", "--show-secret")
+    code, _, err = call("harbor", "robot", "create", "edge", "--show-secret")
     assert code == 0, err
-    assert call("harbor", "robot", "check", "ci", "--for", "push")[0] == 0
+    assert call("harbor", "robot", "check", "edge", "--for", "docker pull")[0] == 0
+    code, out, _ = call("harbor", "robot", "create", "ci", "--for", "push", "--show-secret")
+    assert code == 1
+    assert "refused" in out
+    assert "must be equal to or more restrictive than the creator robot's permissions" in out
 
 
 def test_old_harbors_take_any_permission(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
