@@ -69,6 +69,7 @@ def test_the_page_fetches_nothing_and_runs_nothing(report: Report) -> None:
     assert re.findall(r"<(script|link|img|iframe|object|embed|base)\b", page) == []
     assert re.findall(r"(src|href|srcset|action)\s*=", page) == []
     assert re.findall(r"url\(|@import", page) == []
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
 
 
 def test_whatever_an_image_says_of_itself_is_only_text(tmp_path: Path) -> None:
