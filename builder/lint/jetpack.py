@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from builder.lint.document import Document, Stage, Step
+from builder.lint.document import Document, Step
 from builder.lint.finding import Hit
 from builder.lint.requirements import requirement
 from builder.matrix import L4TRelease, Matrix, covers, read_data
@@ -30,11 +30,20 @@ class _Built:
 def check_jetpack(document: Document, matrix: Matrix) -> Iterator[Hit]:
     """Every wheel and index of NVIDIA's that is for other CUDA libraries than the base's."""
     for stage in document.stages:
-        for step in stage.steps:
-            text = _plain(step.text)
-            for built in _known(matrix.releases) if "://" in text else ():
-                if built.place.search(text) and _is_taken(step, text, built):
-                    yield from _hit(step, stage, built)
+        if stage.release is not None:
+            for step in stage.steps:
+                yield from _step(step, stage.release, _known(matrix.releases))
+
+
+def _step(step: Step, release: L4TRelease, known: tuple[_Built, ...]) -> Iterator[Hit]:
+    text = _plain(step.text)
+    if "://" not in text:
+        return
+    taken = [built for built in known if built.place.search(text) and _is_taken(step, text, built)]
+    # A step that names one that fits beside others chooses among them.
+    if not any(_fits(built, release) for built in taken):
+        for built in taken:
+            yield _hit(step, release, built)
 
 
 def _is_taken(step: Step, text: str, built: _Built) -> bool:
@@ -45,12 +54,13 @@ def _is_taken(step: Step, text: str, built: _Built) -> bool:
     return any(requirement(text)[0] in ("tensorflow", "tensorflow-gpu") for text in asked)
 
 
-def _hit(step: Step, stage: Stage, built: _Built) -> Iterator[Hit]:
-    release = stage.release
-    if release is None or any(_libraries(item) == _libraries(release) for item in built.releases):
-        return
+def _fits(built: _Built, release: L4TRelease) -> bool:
+    return any(_libraries(item) == _libraries(release) for item in built.releases)
+
+
+def _hit(step: Step, release: L4TRelease, built: _Built) -> Hit:
     meant = built.releases[-1]
-    yield Hit(
+    return Hit(
         "wheel-jetpack",
         step,
         step.line,

@@ -285,7 +285,7 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
         ),
         (
             f"{JETPACK36}{PIP}{REDIST}/v60dp/tensorflow/tensorflow-2.15.0+nv24.02-cp310-cp310-linux_aarch64.whl\n",
-            f"{JETPACK36}{PIP}--extra-index-url {REDIST}/v60 flask\n",
+            f"{JETPACK36}RUN case $J in 5) pip3 install {TORCH35};; *) pip3 install {TORCH36};; esac\n",
         ),
     ],
     "get-pip": [
