@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.node_files import PlainText
 from registry.errors import BadInput
 
 SCRIPT = Path(__file__).parent / "data" / "collect.sh"
@@ -52,7 +53,7 @@ class NodeFacts:
 
 def parse_facts(text: str, name: str = "the facts") -> NodeFacts:
     """Read what collect.sh printed; raises BadInput when it is something else, or cut short."""
-    found = _sections(text)
+    found = _sections(PlainText.of(text).text)
     hint = "collect them on the device: imgctl node check --script | ssh DEVICE sh > facts.txt"
     if "release" not in found:
         raise BadInput(f"{name} are no facts of a device", "there is no section `release`", hint)

@@ -134,6 +134,21 @@ def prepull_job(prepull: Prepull) -> Object:
     }
 
 
+def needs(prepull: Prepull) -> list[str]:
+    """What must be so for the job to do anything, one line each."""
+    edgecore = " and edgecore's" if prepull.api_version == "v1alpha2" else ""
+    found = [
+        "KubeEdge runs the job where modules.taskManager.enable is true in CloudCore's"
+        f" configuration{edgecore}; by default it is not"
+    ]
+    if prepull.secret:
+        found.append(
+            f"{prepull.secret} must hold username and password themselves (--with-secret writes it"
+            " so): with a pod's pull Secret edged would pull anonymously"
+        )
+    return found
+
+
 def prepull_secret(name: str, namespace: str, username: str, password: str) -> Object:
     """The Secret in the form edged reads: credentials themselves, not Docker's `auths`.
 

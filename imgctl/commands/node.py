@@ -138,7 +138,7 @@ def _facts(name: str) -> str:
 
     if name == "-":
         return _stdin()
-    if not Path(name).is_file():
+    if not Path(name).exists():
         raise BadInput(f"there is no file {name}", "", "collect facts: imgctl node check --script")
     return read_text(Path(name))
 

@@ -100,7 +100,7 @@ def command(
     IMAGE is one pushed from here (NAME or NAME:TAG), a record, or any reference. CloudCore needs
     modules.taskManager.enable: true, from KubeEdge 1.21 on edgecore too.
     """
-    from deploy.prepull import Prepull, parse_link, prepull_job
+    from deploy.prepull import Prepull, needs, parse_link, prepull_job
     from imgctl.objects import show
 
     found, weight = _image(image, dist, registry, offline)
@@ -127,6 +127,8 @@ def command(
     if with_secret:
         objects.insert(0, _secret(secret, found.host, registry))
         click.echo("note: the Secret holds a password in clear; keep it out of git", err=True)
+    for line in needs(job):
+        click.echo(f"note: {line}", err=True)
     click.echo(
         f"{weight / 1e6:.0f} MB at {link}: {job.timeout} s for each node before it is given up",
         err=True,

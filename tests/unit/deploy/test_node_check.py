@@ -288,6 +288,10 @@ def test_what_are_no_facts_is_bad_input(broken: str) -> None:
         parse_facts(broken)
 
 
+def test_facts_that_came_by_way_of_windows_are_read() -> None:
+    assert parse_facts("\ufeff" + text().replace("\n", "\r\n")) == parse_facts(text())
+
+
 def test_facts_cut_short_are_bad_input() -> None:
     with pytest.raises(BadInput, match="cut short"):
         parse_facts(text().replace("== end\n", ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.prepull import Prepull, parse_link, prepull_job, prepull_secret
+from deploy.prepull import Prepull, needs, parse_link, prepull_job, prepull_secret
 from registry.errors import BadInput
 from registry.reference import Reference
 
@@ -34,6 +34,13 @@ def test_time_limit_covers_twice_the_transfer_and_the_unpacking() -> None:
 
 def test_the_time_limit_fits_its_field() -> None:
     assert prepull(size=10**15, link=1.0).timeout == 2**32 - 1
+
+
+def test_what_the_job_needs_is_told() -> None:
+    (manager,) = needs(prepull())
+    assert "edgecore" in manager
+    assert "edgecore" not in needs(prepull(api_version="v1alpha1"))[0]
+    assert "anonymously" in needs(prepull(secret="default/prepull"))[1]
 
 
 def test_a_node_named_twice_is_one_and_no_label_is_empty() -> None:

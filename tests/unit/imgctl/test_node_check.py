@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 from tests.unit.deploy.test_node_check import text
@@ -19,6 +21,17 @@ def test_facts_of_a_device_are_judged(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("node", "check", "--facts", str(path), "--format", "json")
     assert code == 3
     assert json.loads(out)["ready"] is False
+
+
+def test_facts_may_come_through_a_pipe(call: Call, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"cat > {pipe}"], stdin=subprocess.PIPE, text=True) as cat:
+        assert cat.stdin is not None
+        cat.stdin.write(text())
+        cat.stdin.close()
+        code, out, _ = call("node", "check", "--facts", str(pipe))
+    assert (code, "r35.2.1" in out) == (0, True)
 
 
 def test_the_script_is_printed_whole(call: Call) -> None:
