@@ -29,6 +29,8 @@ class Found:
 
 def is_reference(text: str) -> bool:
     """Whether text names an image in a registry rather than one of ours in dist/."""
+    if text.startswith((".", "/", "~")):  # as no reference does
+        return False
     return "@" in text or ("/" in text and not Path(text).exists())
 
 

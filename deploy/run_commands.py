@@ -54,6 +54,10 @@ class RunRequest:
                 "letters, digits, '_', '.' and '-', at most 63, a letter or digit first",
             )
 
+        targets = [mount.target for mount in self.mounts]
+        if twice := sorted({item for item in targets if targets.count(item) > 1}):
+            raise BadInput(f"two mounts are at {twice[0]}", "", "give each a place of its own")
+
     @property
     def container(self) -> str:
         """The container's name, where it needs one."""

@@ -72,7 +72,10 @@ def config(
     whole result. All that is there stays, comments included.
     """
     from deploy.node_files import RuntimeWish, read_text
+    from registry.reference import Reference
 
+    if sandbox_image:
+        Reference.parse(sandbox_image)
     version = 3 if containerd_version == "2" else 2
     wish = RuntimeWish(default, sandbox_image, systemd_cgroup, cdi, containerd_version=version)
     if fresh and file:

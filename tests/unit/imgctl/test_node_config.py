@@ -81,6 +81,7 @@ def test_no_permission_is_one_error_and_leaves_the_file(
         (["docker", "-", "--write"], "--write needs a file"),
         (["docker", "."], "is a folder"),
         (["docker", "/dev/zero"], "is no configuration file"),
+        (["docker", "--fresh", "--sandbox-image", "a b"], "is not an image reference"),
         (["podman"], "'podman' is not one of"),
     ],
 )

@@ -96,6 +96,8 @@ def test_the_commands_as_json(call: Call) -> None:
     [
         ([PINNED, "--mout", "a:b"], "No such option"),
         (["nosuch"], "no image 'nosuch'"),
+        (["./nosuch.json"], "neither an image in dist nor a record"),
+        ([PINNED, "--mount", "/a:/c", "--mount", "/b:/c"], "two mounts are at /c"),
         ([PINNED, "--execute", "--steps"], "cannot be executed in one go"),
         ([PINNED, "--execute", "--format", "json"], "--execute prints what the program prints"),
         ([PINNED, "--mount", "/a"], "is not a volume"),
