@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from registry.errors import ImgctlError
+from registry.text import visible
 
 INTERRUPTED = 130
 
@@ -58,12 +59,13 @@ def _run(group: click.Group, args: list[str] | None) -> int:
 
 
 def print_error(error: ImgctlError) -> None:
-    """One line what, one line why, one line what to do, on stderr."""
-    click.echo(f"imgctl: {error.what}", err=True)
-    if error.why:
-        click.echo(f"  why: {error.why}", err=True)
-    if error.hint:
-        click.echo(f"  fix: {error.hint}", err=True)
+    """One line what, one line why, one line what to do, on stderr.
+
+    A registry's own words may be in them: what a terminal would obey is shown as an escape.
+    """
+    for label, text in (("imgctl", error.what), ("  why", error.why), ("  fix", error.hint)):
+        if text:
+            click.echo(f"{label}: {visible(text)}", err=True)
 
 
 def _from_os(error: OSError) -> ImgctlError:

@@ -55,10 +55,11 @@ def command(
 
 def _print(item: Released) -> None:
     from imgctl.progress import size
+    from registry.text import visible
     from release.remote import BASE_NAME
 
     readable = f"  ({', '.join(item.tags)})" if item.tags else ""
     signed = "signed" if item.signed else "not signed"
     click.echo(f"{item.tag}  {item.digest}{readable}")
-    base = item.image.labels.get(BASE_NAME, "unknown")
+    base = visible(item.image.labels.get(BASE_NAME, "unknown"), lines=False)
     click.echo(f"  {size(item.image.size)}, on {base}, {signed}")

@@ -70,23 +70,24 @@ def command(
 
 def _print(named: str, verified: Verified) -> None:
     from registry.signing.statement import PROVENANCE
+    from registry.text import visible
 
     click.echo(f"verified {named}")
     click.echo(f"  platform   {', '.join(map(str, verified.platforms)) or 'none named'}")
     for hint, forms in _by_key(verified).items():
         click.echo(f"  signature  key {hint}, {' and '.join(forms)}")
     for item in verified.provenance[:1]:
-        click.echo(f"  builder    {item.builder or 'not said'}")
-        for names in item.images:
-            click.echo(f"  base       {names[0]}")
-        for source in item.sources:
-            click.echo(f"  source     {source}")
+        lines = [f"  builder    {item.builder or 'not said'}"]
+        lines += [f"  base       {names[0]}" for names in item.images]
+        lines += [f"  source     {source}" for source in item.sources]
+        for line in lines:
+            click.echo(visible(line, lines=False))
     kinds = dict.fromkeys(item.statement.predicate_type for item in verified.attestations)
     for kind in kinds:
         if kind != PROVENANCE:
-            click.echo(f"  attested   {kind}")
-    for line in verified.passed_over:
-        click.echo(f"imgctl: not believed: {line}", err=True)
+            click.echo(f"  attested   {visible(kind, lines=False)}")
+    for other in verified.passed_over:
+        click.echo(f"imgctl: not believed: {other}", err=True)
 
 
 def _by_key(verified: Verified) -> dict[str, list[str]]:

@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from imgctl.output import print_error
+from registry.errors import ImgctlError
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -47,3 +52,11 @@ def test_a_character_the_terminal_lacks_is_no_error() -> None:
     done = shell("cd /; PYTHONIOENCODING=latin-1 $IMGCTL lint --l4t r36.4.3")
     assert done.returncode == 0
     assert "\\u2026 and 5 more places" in done.stdout
+
+
+def test_words_of_a_registry_do_not_reach_the_terminal_as_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_error(ImgctlError("it said \x1b[2Jno", "because \x9b31m", "a\nb"))
+    shown = capsys.readouterr().err
+    assert shown == "imgctl: it said \\x1b[2Jno\n  why: because \\x9b31m\n  fix: a\nb\n"
