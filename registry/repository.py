@@ -201,6 +201,10 @@ class Repository:
         """Manifests whose `subject` is digest, by the referrers API or else the fall-back tag."""
         return read_referrers(self, digest, artifact_type)
 
+    def keeps_referrers(self, digest: str) -> bool:
+        """Whether the registry has the referrers API; else a tag stands in for it."""
+        return next(self.referrers_pages(digest)).status == 200
+
     def referrers_pages(self, digest: str) -> Iterator[Answer]:
         """The answers of the referrers API; a single one of another status where there is none."""
         call = self._call("GET", f"referrers/{digest}", f"list what refers to {digest}")

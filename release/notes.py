@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from builder.dist import Build
+from registry.files import replace_text
+from registry.oci import Platform
+from registry.reference import Reference
 from registry.text import visible
-from release.diff import Change
+from release.diff import Change, compare
+from release.procedure import Job, tags_of
 from release.record import ReleaseRecord
+from release.remote import read_image
 
 _MOST = 30  # changes told one by one
 
@@ -20,6 +26,32 @@ class Since:
 
     version: str
     changes: Sequence[Change]
+
+
+def write_notes(job: Job, record: ReleaseRecord, builds: Mapping[str, Build]) -> Path:
+    """Write VERSION.notes.md beside the record; its path. Looks at the last releases for it."""
+    tags = tags_of(job.repository)
+    since = {l4t: found for l4t in builds if (found := _since_last(job, l4t, tags))}
+    path = job.path.with_name(f"{job.version}.notes.md")
+    replace_text(path, notes(record, builds, since, signed=job.seal is not None))
+    return path
+
+
+def _since_last(job: Job, l4t: str, tags: Sequence[str]) -> Since | None:
+    earlier = [item for item in job.scheme.versions(tags, l4t) if item < job.version]
+    if not earlier:
+        return None
+    one, two = (
+        read_image(
+            job.repository,
+            Reference.parse(f"{job.repository}:{job.scheme.fixed_tag(version, l4t)}"),
+            Platform(),
+        )
+        for version in (earlier[-1], job.version)
+    )
+    found = compare(one, job.repository, two, job.repository)
+    changes = [item for item in found.changes if item.what != "label"]
+    return Since(str(earlier[-1]), changes)
 
 
 def notes(

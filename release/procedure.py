@@ -10,14 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from semver import Version
 
 from builder.dist import Build
+from registry.absent import AbsentRepository
 from registry.errors import NotFound, Refused
 from registry.oci import Document
-from registry.push import Outcome, PushedImage, PushRecord, PushRequest, check_source
+from registry.push import (
+    Outcome,
+    PushedImage,
+    PushRecord,
+    PushRequest,
+    check_source,
+    tag_states,
+)
+from registry.referrers import fallback_tag
 from registry.repository import Repository
 from registry.store import Store
 from registry.transfer import CopyOptions, Tally, estimate, send
@@ -29,17 +38,26 @@ from release.tags import TagScheme, check_above
 PLAN = "io.imgctl.plan"
 """The annotation with the identity of the plan an image was built from."""
 
-Seal = Callable[[Store, Document, Build], Mapping[str, Any]]
-"""Signs an image that is in a repository, and attests to it; what it attached, for the record."""
+
+class Seal(Protocol):
+    """Signs an image that is in a repository, to be named by a tag, and attests to it."""
+
+    def __call__(
+        self, repository: Store, document: Document, build: Build, tag: str
+    ) -> Mapping[str, Any]:
+        """Attach what is not there yet; the digests of all, for the record."""
+
+    def pending(self, repository: Store, build: Build, tag: str) -> list[str]:
+        """What would be attached: a tag, or the type of a bundle, for each manifest."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One release of one image.
 
-    l4t: the releases it is for, `r35.2.1`. default_line: those of them whose builds the readable
-    tags follow, and all others of that line. backport: a version below the last is meant.
-    path: of the release record. now: the time, RFC 3339.
+    l4t: the releases it is for, `r35.2.1`. default_line: the L4T releases whose builds the readable
+    tags follow. backport: a version below the last is meant. bump: the part of the version that
+    was raised, if one was. path: of the release record. now: the time, RFC 3339.
     """
 
     image: str
@@ -52,6 +70,7 @@ class Job:
     now: Callable[[], str]
     seal: Seal | None = None
     backport: bool = False
+    bump: str = ""
 
     @property
     def repository(self) -> Repository:
@@ -78,6 +97,11 @@ class Sent:
     image_size: int
     tally: Tally
 
+    def pushed(self, tags: tuple[str, ...]) -> PushedImage:
+        """The image as it is in the repository under some tags."""
+        document, platform = self.document.descriptor, self.request.platform
+        return PushedImage(tags, document, platform, self.image_size)
+
 
 @dataclass(frozen=True)
 class Action:
@@ -103,11 +127,7 @@ def check(job: Job) -> list[str]:
 
     Raises Refused when it is below a released one, and what the registry raises.
     """
-    repository = job.view
-    try:
-        tags = repository.tags()
-    except NotFound:
-        tags = []
+    tags = tags_of(job.view)
     for l4t in job.l4t:
         check_above(job.version, job.scheme.versions(tags, l4t), backport=job.backport)
     return tags
@@ -115,19 +135,15 @@ def check(job: Job) -> list[str]:
 
 def start_record(job: Job, revision: str) -> ReleaseRecord:
     """The record to go on with: the one that is there, if it is of this release to this place."""
-    fresh = ReleaseRecord(job.image, str(job.version), str(job.repository), job.l4t, revision)
-    found = load_record(job.path)
-    same = found is not None and (found.repository, found.releases) == (
-        fresh.repository,
-        fresh.releases,
+    fresh = ReleaseRecord(
+        job.image, str(job.version), str(job.repository), job.l4t, revision, bump=job.bump
     )
-    return found if found is not None and same else fresh
+    found = load_record(job.path)
+    return found if found is not None and found.is_of(fresh) else fresh
 
 
-def release(
-    job: Job, builds: Mapping[str, Build], tags: Sequence[str], record: ReleaseRecord
-) -> ReleaseRecord:
-    """Release the builds, one for each of job.l4t; tags: those in the repository before.
+def release(job: Job, builds: Mapping[str, Build], record: ReleaseRecord) -> ReleaseRecord:
+    """Release the builds, one for each of job.l4t; finish() is what is left to do then.
 
     Raises Refused when a tag that must not move names another build. Whatever is raised, the
     record at job.path tells how far it came.
@@ -142,30 +158,55 @@ def release(
         record = _keep(job, record, "push", l4t, {"digest": build.record.digest})
     if job.seal is not None:
         for l4t, build in builds.items():
-            attached = job.seal(job.repository, sent[l4t].document, build)
-            record = _keep(job, record, "sign", l4t, dict(attached))
+            attached = dict(job.seal(job.repository, sent[l4t].document, build, job.fixed_tag(l4t)))
+            signature = {key: attached.pop(key) for key in ("key", "signature") if key in attached}
+            record = _keep(job, record, "sign", l4t, signature)
+            if attached:
+                record = _keep(job, record, "attest", l4t, attached)
+    # Anew: building, sending and signing took their time, and others release too.
+    tags = tags_of(job.repository)
+    names = {l4t: tags_for(job, l4t, tags) for l4t in builds}
+    _name(job, sent, names)
     for l4t, build in builds.items():
-        names = tags_for(job, l4t, tags)
-        _publish(job, build, sent[l4t], names)
-        record = _keep(job, record, "tag", l4t, {"tags": names})
+        record = _keep(job, record, "tag", l4t, {"tags": names[l4t]})
+        _write_beside(job, build, sent[l4t], names[l4t])
         record = _keep(job, record, "manifests", l4t, {"folder": str(build.folder)})
+    return record
+
+
+def finish(job: Job, record: ReleaseRecord) -> ReleaseRecord:
+    """Say in the record that all is done."""
+    if record.finished and load_record(job.path) == record:
+        return record
     done = replace(record, finished=record.finished or job.now())
     done.save(job.path)
     return done
+
+
+def tags_of(repository: Store) -> list[str]:
+    """The tags of a repository, none of one that is not there."""
+    try:
+        return repository.tags()
+    except NotFound:
+        return []
 
 
 def dry_run(job: Job, builds: Mapping[str, Build], tags: Sequence[str]) -> list[Action]:
     """What release() would do, with the requests that would change something."""
     actions = []
     root = f"/v2/{job.repository.name}"
+    if isinstance(job.view, AbsentRepository):
+        what = f"project {job.work.place.path} is made"
+        actions.append(Action("project", "", what, ("POST /api/v2.0/projects",)))
     for l4t, build in builds.items():
         check_free(job, l4t, build)
         digest = build.record.digest
         actions.append(Action("build", l4t, digest))
         actions.append(Action("push", l4t, digest, tuple(_push_requests(job, build))))
         if job.seal is not None:
-            what = "signature, provenance and SBOMs, as far as they are not there"
-            actions.append(Action("sign", l4t, what, (f"PUT {root}/manifests/sha256:…",)))
+            missing = job.seal.pending(job.view, build, job.fixed_tag(l4t))
+            what = "signature, provenance, SBOMs" if missing else "signed and attested already"
+            actions.append(Action("sign", l4t, what, tuple(_seal_requests(job, digest, missing))))
         names = tags_for(job, l4t, tags)
         puts = [f"PUT {root}/manifests/{tag}" for tag in _to_move(job, digest, names)]
         actions.append(Action("tag", l4t, ", ".join(names), tuple(puts)))
@@ -179,8 +220,14 @@ def tags_for(job: Job, l4t: str, tags: Sequence[str]) -> list[str]:
     default = next((item for item in job.l4t if item in job.default_line), None)
     if l4t != default:
         return [fixed]
-    released = {version for item in job.default_line for version in job.scheme.versions(tags, item)}
-    return list(dict.fromkeys([fixed, *job.scheme.moving_tags(job.version, l4t, released)]))
+    released = {
+        item: job.scheme.versions(tags, item) for item in dict.fromkeys((*job.default_line, l4t))
+    }
+    own = {version for item in job.l4t for version in released.get(item, ())}
+    others = [item for item in released if item not in job.l4t]
+    elsewhere = {version for item in others for version in released[item]}
+    moving = job.scheme.moving_tags(job.version, l4t, own, elsewhere)
+    return list(dict.fromkeys([fixed, *moving]))
 
 
 def check_plan(job: Job, l4t: str, identity: str) -> None:
@@ -189,8 +236,10 @@ def check_plan(job: Job, l4t: str, identity: str) -> None:
         found = job.view.manifest(job.fixed_tag(l4t))
     except NotFound:
         return
-    if found.annotations.get(PLAN, identity) != identity:
-        raise _taken(job, l4t, found.digest, f"this plan is {identity}")
+    plan = found.annotations.get(PLAN, identity)
+    if plan != identity:
+        why = f"it is {found.digest}, built from plan {plan}; here the plan is {identity}"
+        raise _taken(job, l4t, why)
 
 
 def check_free(job: Job, l4t: str, build: Build) -> None:
@@ -198,15 +247,19 @@ def check_free(job: Job, l4t: str, build: Build) -> None:
     tag = job.fixed_tag(l4t)
     found = job.view.manifest_descriptor(tag)
     if found is not None and found.digest != build.record.digest:
-        raise _taken(job, l4t, found.digest, f"this build is {build.record.digest}")
+        raise _taken(job, l4t, f"it is {found.digest}; this build is {build.record.digest}")
 
 
-def _taken(job: Job, l4t: str, digest: str, ours: str) -> Refused:
+def _taken(job: Job, l4t: str, why: str) -> Refused:
     return Refused(
         f"{job.repository}:{job.fixed_tag(l4t)} is released with other content",
-        f"it names {digest}, {ours}",
-        f"release it as {job.version.bump_patch()}",
+        why,
+        f"release it as {_next(job.version)}: --version {_next(job.version)}",
     )
+
+
+def _next(version: Version) -> Version:
+    return version.bump_prerelease() if version.prerelease else version.bump_patch()
 
 
 def _request(job: Job, build: Build) -> tuple[PushRequest, Repository]:
@@ -237,6 +290,23 @@ def _push_requests(job: Job, build: Build) -> Iterator[str]:
     yield f"PUT {root}/manifests/{digest}"
 
 
+def _seal_requests(job: Job, digest: str, missing: Sequence[str]) -> Iterator[str]:
+    """The requests that attach what is missing, as Seal.pending names it."""
+    if not missing:
+        return
+    root, view = f"/v2/{job.repository.name}", job.view
+    yield f"POST {root}/blobs/uploads/, PUT: what the manifests hold, {len(missing)} or more"
+    bundles = [name for name in missing if "/" in name]
+    stands_in = isinstance(view, Repository) and not view.keeps_referrers(digest)
+    for name in bundles:
+        yield f"PUT {root}/manifests/sha256:…: a bundle of type {name}"
+        if stands_in:
+            yield f"PUT {root}/manifests/{fallback_tag(digest)}: the list of bundles"
+    for tag in missing:
+        if tag not in bundles:
+            yield f"PUT {root}/manifests/{tag}"
+
+
 def _send(job: Job, build: Build) -> Sent:
     """Bring a build into the repository without naming it."""
     request, repository = _request(job, build)
@@ -256,13 +326,51 @@ def _send(job: Job, build: Build) -> Sent:
     return Sent(request, document, size, tally)
 
 
-def _publish(job: Job, build: Build, sent: Sent, names: Sequence[str]) -> None:
-    """Name a build, look whether the registry agrees, and write what runs it beside it."""
-    _name(job, sent.document, names)
-    pushed = PushedImage(
-        tuple(names), sent.document.descriptor, sent.request.platform, sent.image_size
-    )
-    job.work.target.verify(job.repository, pushed)
+def _name(job: Job, sent: Mapping[str, Sent], names: Mapping[str, Sequence[str]]) -> None:
+    """Put the tags that do not name their builds yet; nothing has moved when it raises Refused.
+
+    Those that name one build for ever come first and are read back; only then the readable ones
+    move, so that these never name what is not whole.
+    """
+    moves = {}
+    for l4t, image in sent.items():
+        found = tag_states(job.repository, names[l4t])
+        fixed = found[names[l4t][0]]
+        if fixed is not None and fixed.digest != image.document.digest:
+            # Another machine was faster; a tag that is fixed is not taken from it.
+            why = f"it is {fixed.digest}; this build is {image.document.digest}"
+            raise _taken(job, l4t, why)
+        moves[l4t] = [
+            tag
+            for tag, there in found.items()
+            if there is None or there.digest != image.document.digest
+        ]
+        for tag in moves[l4t]:
+            if found[tag] is not None:
+                _check_may_move(job, tag)
+    for l4t, image in sent.items():
+        fixed_tag = names[l4t][0]
+        if fixed_tag in moves[l4t]:
+            job.repository.put_manifest(image.document, fixed_tag)
+        job.work.target.verify(job.repository, image.pushed((fixed_tag,)))
+    for l4t, image in sent.items():
+        readable = names[l4t][1:]
+        for tag in readable:
+            if tag in moves[l4t]:
+                job.repository.put_manifest(image.document, tag)
+        if readable:
+            job.work.target.verify(job.repository, image.pushed(tuple(readable)))
+
+
+def _check_may_move(job: Job, tag: str) -> None:
+    if reason := job.work.target.why_immutable(job.repository, tag):
+        hint = "take readable tags out of the immutable rule: they follow the newest release"
+        raise Refused(f"{job.repository}:{tag} is immutable", reason, hint)
+
+
+def _write_beside(job: Job, build: Build, sent: Sent, names: Sequence[str]) -> None:
+    """Write what was pushed and what runs it beside a build."""
+    pushed = sent.pushed(tuple(names))
     extra = job.work.target.finish(job.repository, pushed)
     record = PushRecord.of(
         sent.request,
@@ -274,20 +382,9 @@ def _publish(job: Job, build: Build, sent: Sent, names: Sequence[str]) -> None:
     write_beside(job.work, build.folder, record)
 
 
-def _name(job: Job, document: Document, names: Sequence[str]) -> None:
-    """Put the tags that do not name the document yet, the fixed one first."""
-    for tag in _to_move(job, document.digest, names):
-        taken = job.repository.manifest_descriptor(tag) is not None
-        if taken and (reason := job.work.target.why_immutable(job.repository, tag)):
-            hint = "take readable tags out of the immutable rule: they follow the newest release"
-            raise Refused(f"{job.repository}:{tag} is immutable", reason, hint)
-        job.repository.put_manifest(document, tag)
-
-
 def _to_move(job: Job, digest: str, names: Sequence[str]) -> list[str]:
     """The tags that do not name the digest yet."""
-    view = job.view
-    found = {tag: view.manifest_descriptor(tag) for tag in names}
+    found = tag_states(job.view, names)
     return [tag for tag, there in found.items() if there is None or there.digest != digest]
 
 

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from registry.errors import BadInput, CorruptContent, Refused
+from semver import Version
+
+from registry.errors import BadInput, CorruptContent, ImgctlError, Refused
 from registry.files import replace_json
 
 SCHEMA = 1
-STEPS = ("build", "push", "sign", "attest", "tag", "manifests")
+STEPS = ("build", "push", "sign", "attest", "tag", "manifests", "notes")
+_REMOVE = "remove it; what is in the registry stays, and is found there"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class ReleaseRecord:
 
     repository: `HOST/PATH`. revision: the commit, empty when unknown. done: outcome by step, each
     by L4T release: `done["push"]["r35.2.1"]`. finished: when the last step ended, empty before.
+    bump: the part that was raised to get the version; empty when it was given.
     """
 
     image: str
@@ -38,6 +42,12 @@ class ReleaseRecord:
     revision: str = ""
     done: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     finished: str = ""
+    bump: str = ""
+
+    def is_of(self, other: ReleaseRecord) -> bool:
+        """Whether both are of one image, place and set of L4T releases."""
+        mine, theirs = ((item.image, item.repository, item.releases) for item in (self, other))
+        return mine == theirs
 
     def outcome(self, step: str, l4t: str) -> Any | None:
         """What a step left for one L4T release; None when it is still to be done."""
@@ -58,6 +68,7 @@ class ReleaseRecord:
             "repository": self.repository,
             "l4t": list(self.releases),
             "revision": self.revision,
+            "bump": self.bump,
             "steps": {step: dict(self.done[step]) for step in STEPS if step in self.done},
             "finished": self.finished,
         }
@@ -80,21 +91,42 @@ def load_record(path: Path) -> ReleaseRecord | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        hint = "remove it; what is in the registry stays, and is found there"
-        raise CorruptContent(f"{path} is not JSON", str(error)[:120], hint) from error
+        raise CorruptContent(f"{path} is not JSON", str(error)[:120], _REMOVE) from error
     if not isinstance(value, dict) or value.get("kind") != "release":
-        raise CorruptContent(f"{path} is not the record of a release", "", "remove it")
+        raise CorruptContent(f"{path} is not the record of a release", "", _REMOVE)
     if value.get("schema") != SCHEMA:
         raise BadInput(f"{path} is of another version of imgctl")
-    return ReleaseRecord(
-        image=str(value["image"]),
-        version=str(value["version"]),
-        repository=str(value["repository"]),
-        releases=tuple(value["l4t"]),
-        revision=str(value.get("revision", "")),
-        done=value.get("steps", {}),
-        finished=str(value.get("finished", "")),
-    )
+    try:
+        return ReleaseRecord(
+            image=str(value["image"]),
+            version=str(value["version"]),
+            repository=str(value["repository"]),
+            releases=tuple(map(str, value["l4t"])),
+            revision=str(value.get("revision", "")),
+            done={str(step): dict(by_l4t) for step, by_l4t in value.get("steps", {}).items()},
+            finished=str(value.get("finished", "")),
+            bump=str(value.get("bump", "")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptContent(f"{path} is not a whole record of a release", "", _REMOVE) from error
+
+
+def interrupted(dist: Path, wanted: ReleaseRecord) -> str | None:
+    """The version of a release that was begun as wanted is and not finished; None without one.
+
+    Only what the same part of the version was raised for, from the same commit, is gone on with.
+    """
+    found = []
+    for path in sorted((dist / wanted.image).glob("*.release.json")):
+        try:
+            record = load_record(path)
+        except (ImgctlError, OSError):
+            continue  # a damaged one tells nothing; its own release says what is wrong
+        if record is None or record.finished or not record.is_of(wanted):
+            continue
+        if (record.bump, record.revision) == (wanted.bump, wanted.revision):
+            found.append(record.version)
+    return max(found, key=Version.parse, default=None)
 
 
 @contextmanager

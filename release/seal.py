@@ -12,7 +12,7 @@ from builder.statements import Kind, Maker, statements
 from registry.files import replace_json
 from registry.oci import Document
 from registry.reference import Reference
-from registry.signing.attach import BOTH, attach
+from registry.signing.attach import BOTH, attach, pending
 from registry.signing.claims import Form
 from registry.signing.keys import Signer
 from registry.signing.statement import Statement, signature_of
@@ -28,7 +28,7 @@ _NAMES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Sealer:
-    """What seals releases; called for each as release.procedure.Seal.
+    """What seals releases; as release.procedure.Seal.
 
     signer: whose signature it is. forms: of cosign's, which. maker: who made the statements.
     """
@@ -37,9 +37,11 @@ class Sealer:
     maker: Maker
     forms: Sequence[Form] = BOTH
 
-    def __call__(self, repository: Store, document: Document, build: Build) -> dict[str, Any]:
+    def __call__(
+        self, repository: Store, document: Document, build: Build, tag: str
+    ) -> dict[str, Any]:
         """Sign and attest, as far as it is not done; the digests of what is attached, by kind."""
-        made = documents_of(build, str(repository), self.maker)
+        made = documents_of(build, f"{repository}:{tag}", self.maker)
         write_documents(made, build.folder, build.image)
         claims = [signature_of(document.digest), *made.values()]
         held = attach(repository, document, claims, self.signer, forms=self.forms)
@@ -49,10 +51,17 @@ class Sealer:
             **{name: item.digest for name, item in zip(names, held, strict=True)},
         }
 
+    def pending(self, repository: Store, build: Build, tag: str) -> list[str]:
+        """The manifests that would be put, as registry.signing.attach.pending() names them."""
+        digest = build.record.digest
+        made = documents_of(build, f"{repository}:{tag}", self.maker)
+        claims = [signature_of(digest), *made.values()]
+        return pending(repository, digest, claims, self.signer.public, forms=self.forms)
 
-def documents_of(build: Build, repository: str, maker: Maker) -> dict[Kind, Statement]:
-    """Provenance and SBOMs of a build that is (to be) in a repository, `HOST/PATH`."""
-    reference = Reference.parse(f"{repository}:{build.tag}").with_digest(build.record.digest)
+
+def documents_of(build: Build, name: str, maker: Maker) -> dict[Kind, Statement]:
+    """Provenance and SBOMs of a build that is (to be) at `HOST/PATH:TAG`."""
+    reference = Reference.parse(name).with_digest(build.record.digest)
     return statements(build.record, build.folder, reference, maker)
 
 

@@ -19,7 +19,8 @@ class Source:
 
     revision: the commit's full hash. url: of `origin`, without credentials; empty without one.
     branch: empty on a detached HEAD. changed: paths that differ from the commit, or are untracked.
-    date: of the commit, seconds since 1970.
+    kept: whether a branch or a tag holds the commit, so that it can be found again. date: of the
+    commit, seconds since 1970.
     """
 
     revision: str
@@ -27,6 +28,7 @@ class Source:
     branch: str
     changed: tuple[str, ...]
     date: int
+    kept: bool = True
 
     @property
     def dirty(self) -> bool:
@@ -34,27 +36,47 @@ class Source:
         return bool(self.changed)
 
 
-def read_source(folder: Path, environment: Mapping[str, str]) -> Source | None:
+def read_source(
+    folder: Path, environment: Mapping[str, str], made: Path | None = None
+) -> Source | None:
     """The state of the repository a folder is in; None when it is in none.
 
-    Raises BadInput when there is no git or no commit yet.
+    made: a folder of what we make ourselves, builds and records: that makes no tree dirty. Raises
+    BadInput when there is no git or no commit yet.
     """
-    # A path below the folder only: what others change elsewhere in a large repository is not ours.
-    if _git(folder, environment, "rev-parse", "--is-inside-work-tree", absent="") != "true":
+    questions = ("--is-inside-work-tree", "--is-shallow-repository", "--show-toplevel")
+    answers = _git(folder, environment, "rev-parse", *questions, absent="").split("\n", 2)
+    if answers[0] != "true":
         return None
-    revision = _git(folder, environment, "rev-parse", "--verify", "HEAD", absent="")
+    shallow, top = answers[1] == "true", Path(answers[2])
+    revision, _, date = _git(
+        folder, environment, "log", "-1", "--no-show-signature", "--format=%H %ct", absent=""
+    ).partition(" ")
     if not revision:
         raise BadInput(f"the git repository of {folder} has no commit", "", "commit first")
-    status = _git(folder, environment, "status", "--porcelain=v1", "-z", "--no-renames", "--", ".")
-    changed = tuple(entry[3:] for entry in status.split("\0") if entry)
+    branch = _git(folder, environment, "symbolic-ref", "--quiet", "--short", "HEAD", absent="")
+    held = ("for-each-ref", "--count=1", "--contains=HEAD", "--format=%(refname)")
     return Source(
         revision=revision,
         url=without_credentials(
             _git(folder, environment, "remote", "get-url", "origin", absent="")
         ),
-        branch=_git(folder, environment, "symbolic-ref", "--quiet", "--short", "HEAD", absent=""),
-        changed=changed,
-        date=int(_git(folder, environment, "show", "-s", "--format=%ct", "HEAD")),
+        branch=branch,
+        changed=_changed(top, environment, made),
+        date=int(date),
+        # A shallow clone has the one commit it was asked for, and need not have a name for it.
+        kept=bool(branch or shallow or _git(folder, environment, *held)),
+    )
+
+
+def _changed(top: Path, environment: Mapping[str, str], made: Path | None) -> tuple[str, ...]:
+    """Paths in the whole tree that no commit holds: templates, settings and scripts beside the
+    image's own folder decide what is built, too."""
+    status = _git(top, environment, "status", "--porcelain=v1", "-z", "--no-renames", "-uall")
+    paths = (entry[3:] for entry in status.split("\0") if entry)
+    ours = made.resolve() if made else None
+    return tuple(
+        path for path in paths if ours is None or not (top / path).resolve().is_relative_to(ours)
     )
 
 
@@ -69,6 +91,12 @@ def check_source(source: Source | None, folder: Path, *, allow_dirty: bool) -> N
         more = f" and {len(source.changed) - 3} more" if len(source.changed) > 3 else ""
         why = f"not in commit {source.revision[:12]}: {', '.join(source.changed[:3])}{more}"
         raise Refused("the git tree is dirty", why, hint)
+    if not source.kept:
+        raise Refused(
+            f"no branch and no tag holds commit {source.revision[:12]}",
+            "HEAD is detached; git throws such a commit away, and nobody could look at it later",
+            "git switch -c BRANCH, or git tag; or release it all the same with --allow-dirty",
+        )
 
 
 def without_credentials(url: str) -> str:

@@ -65,28 +65,43 @@ class TagScheme:
         found = (self.parse_fixed(tag) for tag in tags)
         return sorted(version for version, name in filter(None, found) if name == l4t)
 
-    def moving_tags(self, version: Version, l4t: str, released: Iterable[Version]) -> list[str]:
-        """The readable tags that version takes over, given what is released on the default line."""
+    def moving_tags(
+        self,
+        version: Version,
+        l4t: str,
+        released: Iterable[Version],
+        elsewhere: Iterable[Version] = (),
+    ) -> list[str]:
+        """The readable tags that version takes over, the least specific last.
+
+        released: the versions that are released for this L4T release, or go with this one.
+        elsewhere: those for other releases of the default line; an equal one keeps its tags.
+        """
         if version.prerelease:
             return []
-        others = [item for item in released if not item.prerelease]
-        return [
-            tag
-            for pattern in self.moving
-            for tag in [_filled(pattern, version, l4t)]
-            if all(version >= item for item in others if _filled(pattern, item, l4t) == tag)
-        ]
+        own = [item for item in released if not item.prerelease]
+        others = [item for item in elsewhere if not item.prerelease]
+        tags = []
+        for pattern in self.moving:
+            tag = _filled(pattern, version, l4t)
+            rivals = [item for item in others if _filled(pattern, item, l4t) == tag]
+            earlier = [item for item in own if _filled(pattern, item, l4t) == tag]
+            if all(version > item for item in rivals) and all(version >= item for item in earlier):
+                tags.append(tag)
+        return list(dict.fromkeys(tags))
 
 
-def next_version(released: Iterable[Version], bump: str) -> Version:
-    """The version after the highest released one; `0.1.0` when there is none.
+def next_version(released: Iterable[Version], bump: str, first: Version) -> Version:
+    """The version after the highest released one; the first one when nothing is released.
 
-    bump: `major`, `minor`, `patch`, or `pre`: the next pre-release of the next patch.
+    bump: `major`, `minor`, `patch`, or `pre`: the next pre-release of the next patch. first: what
+    the definition says; for `pre` its first pre-release.
     """
-    versions = sorted(released)
-    if not versions:
-        return Version(0, 1, 0, "rc.1" if bump == "pre" else None)
-    last = versions[-1]
+    last = max(released, default=None)
+    if last is None:
+        if bump == "pre" and not first.prerelease:
+            return first.replace(prerelease="rc.1")
+        return first
     match bump:
         case "major":
             return last.finalize_version() if _starts(last, "major") else last.bump_major()

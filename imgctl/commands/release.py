@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from imgctl.signing_options import KeyFlags, builder_id, key_options
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from semver import Version
 
     from builder.definition import ImageDefinition
     from builder.dist import Build
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from builder.planning import Workshop
     from registry.client import RegistryClient
     from registry.progress import Progress
-    from release.procedure import Action, Job, Seal
+    from release.procedure import Action, Job
     from release.record import ReleaseRecord
+    from release.seal import Sealer
     from release.source import Source
 
 
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
               help="Raise the last released version.")  # fmt: skip
 @click.option("--version", metavar="V", help="This version.  [default: image.yaml's]")
 @click.option("--default-l4t", metavar="RELEASE",
-              help="1.4, 1, latest follow its line.  [default: the first --l4t]")  # fmt: skip
+              help="1.4, 1, latest follow its line.  [default: the line they follow now, else that "
+              "of the first --l4t]")  # fmt: skip
 @click.option("--backport", is_flag=True, help="A version below the last one is meant.")
 @click.option("--allow-dirty", is_flag=True, help="Release what no commit holds.")
 @click.option("--base", "family", metavar="FAMILY", help="Base family.")
@@ -71,6 +74,7 @@ def command(
     from builder.definition import find
     from builder.matrix import Matrix
     from imgctl.catalogue import image_roots
+    from imgctl.output import print_json
     from imgctl.progress import progress as shown
     from imgctl.push_options import place_of
     from registry.client import RegistryClient
@@ -78,21 +82,42 @@ def command(
     matrix = Matrix.load()
     if not given["releases"]:
         raise BadInput("for which L4T release?", "", "add --l4t r35.2.1; `imgctl l4t` lists them")
-    releases = [matrix.release(text) for text in dict.fromkeys(given["releases"])]
-    definitions = [find(name, image_roots()) for name in images]
+    releases = list(
+        {(item := matrix.release(text)).name: item for text in given["releases"]}.values()
+    )
+    definitions = [find(name, image_roots()) for name in dict.fromkeys(images)]
     place = place_of(given)
     seal = _sealer(keys)
-    results = []
-    with shown() as progress, RegistryClient(registry.options(place.host), progress) as client:
-        for definition in definitions:
-            run = _Run(matrix, definition, releases, given, registry, client, progress, seal)
-            results.append(run.dry() if given["dry_run"] else run.release())
-    return _print(results, output_format)
+    results: list[Any] = []
+    with (
+        ExitStack() as held,
+        shown() as progress,
+        RegistryClient(registry.options(place.host), progress) as client,
+    ):
+        runs = [
+            _Run(matrix, definition, releases, given, registry, client, progress, seal)
+            for definition in definitions
+        ]
+        # All are looked at before the first is released.
+        for run in runs:
+            run.prepare(held)
+        for run in runs:
+            result = run.dry() if given["dry_run"] else run.release()
+            results.append(result)
+            if output_format != "json":
+                _print(result)
+    if output_format == "json":
+        values = [
+            [action.to_json() for action in item] if isinstance(item, list) else item.to_json()
+            for item in results
+        ]
+        print_json(values[0] if len(values) == 1 else values)
+    return 0
 
 
-def _sealer(keys: KeyFlags) -> Seal | None:
+def _sealer(keys: KeyFlags) -> Sealer | None:
     """What signs, when a key is given. Asks for its password now, not at the end."""
-    if not keys.key:
+    if not keys.key and not keys.command:
         return None
     from builder.statements import Maker
     from release.seal import Sealer
@@ -112,7 +137,7 @@ class _Run:
         registry: RegistryFlags,
         client: RegistryClient,
         progress: Progress,
-        seal: Seal | None,
+        seal: Sealer | None,
     ) -> None:
         self.matrix = matrix
         self.definition = definition
@@ -123,102 +148,124 @@ class _Run:
         self.progress = progress
         self.seal = seal
 
-    def release(self) -> ReleaseRecord:
-        """Release; raises whatever stops it."""
-        from release.procedure import check, release, start_record
+    def prepare(self, held: ExitStack) -> None:
+        """Look at everything that can be refused before anything is built.
+
+        held: keeps the right to release the image until it is closed.
+        """
+        from release.procedure import check
         from release.record import only_one
 
-        source = self._source()
-        dist: Path = self.given["dist"]
-        with only_one(dist, self.definition.name):
-            job = self._job()
-            tags = check(job)
-            builds = self._builds(job, dist, source)
-            record = start_record(job, source.revision if source else "")
-            record = release(job, builds, tags, record)
-            self._write_notes(job, record, builds, tags)
-        return record
+        self.source = self._source()
+        if not self.given["dry_run"]:
+            held.enter_context(only_one(self.given["dist"], self.definition.name))
+        self.job = self._job()
+        self.tags = check(self.job)
+
+    def release(self) -> ReleaseRecord:
+        """Release; raises whatever stops it."""
+        from release.notes import write_notes
+        from release.procedure import finish, release, start_record
+
+        job = self.job
+        builds = self._builds(job, self.given["dist"])
+        record = release(job, builds, start_record(job, self._revision()))
+        path = write_notes(job, record, builds)
+        return finish(job, record.with_outcome("notes", job.l4t[0], {"file": str(path)}))
 
     def dry(self) -> list[Action]:
         """What release() would do. Builds go to a folder that is gone afterwards."""
         import tempfile
 
-        from release.procedure import check, dry_run
+        from release.procedure import dry_run
 
-        source = self._source()
-        job = self._job()
-        tags = check(job)
         with tempfile.TemporaryDirectory(prefix="imgctl-") as folder:
-            return dry_run(job, self._builds(job, Path(folder), source), tags)
+            return dry_run(self.job, self._builds(self.job, Path(folder)), self.tags)
 
     def _source(self) -> Source | None:
         from release.source import check_source, read_source
 
         folder = self.definition.directory
-        source = read_source(folder, dict(os.environ))
+        source = read_source(folder, dict(os.environ), self.given["dist"])
         check_source(source, folder, allow_dirty=self.given["allow_dirty"])
         return source
+
+    def _revision(self) -> str:
+        return self.source.revision if self.source else ""
 
     def _job(self) -> Job:
         from datetime import UTC, datetime
 
         from imgctl.push_options import work_of
         from imgctl.settings import section
-        from release.procedure import Job
+        from release.procedure import Job, tags_of
         from release.record import record_path
-        from release.tags import TagScheme
+        from release.tags import TagScheme, parse_version
 
         scheme = TagScheme.parse(section("tags"))
-        default = self.given["default_l4t"]
-        first = self.matrix.release(default) if default else self.releases[0]
-        line = tuple(item.name for item in self.matrix.releases if item.line == first.line)
-        work = work_of(self.given, self.registry, self.client, self.progress)
+        first = parse_version(self.definition.version)
+        # The version, the line and the path of the record hang on what is released already.
         job = Job(
             image=self.definition.name,
-            version=self._placeholder(),
+            version=first,
             l4t=tuple(release.name for release in self.releases),
-            default_line=line,
+            default_line=(),
             scheme=scheme,
-            work=work,
+            work=work_of(self.given, self.registry, self.client, self.progress),
             path=Path(),
             now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             seal=self.seal,
             backport=self.given["backport"],
+            bump=self.given["bump"] or "",
         )
-        job = replace(job, version=self._version(job))
-        path = record_path(self.given["dist"], job.image, str(job.version))
-        return replace(job, path=path)
+        tags = tags_of(job.view)
+        version = self._version(job, tags)
+        path = record_path(self.given["dist"], job.image, str(version))
+        return replace(job, version=version, default_line=self._line(job, tags), path=path)
 
-    def _placeholder(self) -> Any:
-        from release.tags import parse_version
+    def _line(self, job: Job, tags: list[str]) -> tuple[str, ...]:
+        """The L4T releases whose builds the readable tags follow: as the options say, else those
+        they follow now, else those of the first --l4t."""
+        from release.listing import followed
 
-        return parse_version(self.definition.version)
+        default = self.given["default_l4t"]
+        name = (
+            self.matrix.release(default).name if default else followed(job.view, job.scheme, tags)
+        )
+        name = name or self.releases[0].name
+        known = self.matrix.known(name.removeprefix("r"))
+        if known is None:
+            return (name,)
+        return tuple(item.name for item in self.matrix.releases if item.major == known.major)
 
-    def _version(self, job: Job) -> Any:
-        from registry.errors import NotFound
+    def _version(self, job: Job, tags: list[str]) -> Version:
+        from semver import Version
+
+        from release.procedure import start_record
+        from release.record import interrupted
         from release.tags import next_version, parse_version
 
-        if self.given["version"] and self.given["bump"]:
+        given, bump = self.given["version"], self.given["bump"]
+        if given is not None and bump:
             raise BadInput("give --version or --bump, not both")
-        if self.given["version"]:
-            return parse_version(self.given["version"])
-        if not self.given["bump"]:
-            return parse_version(self.definition.version)
-        try:
-            tags = job.repository.tags()
-        except NotFound:
-            tags = []
-        released = [item for l4t in job.l4t for item in job.scheme.versions(tags, l4t)]
-        return next_version(released, self.given["bump"])
+        if given is not None:
+            return parse_version(given)
+        if not bump:
+            return job.version
+        released = [found[0] for tag in tags if (found := job.scheme.parse_fixed(tag))]
+        begun = interrupted(self.given["dist"], start_record(job, self._revision()))
+        if begun is not None and all(item <= Version.parse(begun) for item in released):
+            return Version.parse(begun)
+        return next_version(released, bump, job.version)
 
-    def _builds(self, job: Job, dist: Path, source: Source | None) -> dict[str, Build]:
+    def _builds(self, job: Job, dist: Path) -> dict[str, Build]:
         from builder.build import build_all
         from builder.dist import Build
         from builder.request import Request
         from release.procedure import check_plan
 
         definition = replace(self.definition, version=str(job.version))
-        workshop = self._workshop(dist, source)
+        workshop = self._workshop(dist)
         base = (self.given["family"], self.given["variant"])
         requests = [Request(definition, item, *base) for item in self.releases]
         for request in requests:
@@ -231,7 +278,7 @@ class _Run:
             builds[outcome.request.release.name] = Build.load(outcome.folder)
         return builds
 
-    def _workshop(self, dist: Path, source: Source | None) -> Workshop:
+    def _workshop(self, dist: Path) -> Workshop:
         from builder.engines.buildx import BuildxOptions
         from builder.mirror import Mirror
         from builder.plan import Choices
@@ -239,7 +286,7 @@ class _Run:
         from imgctl.catalogue import template_roots
         from registry.oci import Platform
 
-        mirror = self.given["base_mirror"]
+        source, mirror = self.source, self.given["base_mirror"]
         settings = Settings(
             dist=dist,
             choices=Choices(
@@ -253,53 +300,16 @@ class _Run:
         )
         return Workshop(self.matrix, self.client, template_roots(), settings, self.progress)
 
-    def _write_notes(
-        self, job: Job, record: ReleaseRecord, builds: Mapping[str, Build], tags: list[str]
-    ) -> None:
-        from registry.files import replace_text
-        from registry.oci import Platform
-        from registry.reference import Reference
-        from release.diff import compare
-        from release.notes import Since, notes
-        from release.remote import read_image
 
-        since = {}
-        for l4t in builds:
-            earlier = [item for item in job.scheme.versions(tags, l4t) if item < job.version]
-            if not earlier:
-                continue
-            names = [
-                Reference.parse(f"{record.repository}:{job.scheme.fixed_tag(version, l4t)}")
-                for version in (earlier[-1], job.version)
-            ]
-            one, two = (read_image(job.repository, name, Platform()) for name in names)
-            found = compare(one, job.repository, two, job.repository)
-            changes = [item for item in found.changes if item.what != "label"]
-            since[l4t] = Since(str(earlier[-1]), changes)
-        text = notes(record, builds, since, signed=job.seal is not None)
-        replace_text(job.path.with_name(f"{job.version}.notes.md"), text)
-
-
-def _print(results: list[Any], output_format: str) -> int:
-    from imgctl.output import print_json
-
-    if output_format == "json":
-        values = [
-            [action.to_json() for action in item] if isinstance(item, list) else item.to_json()
-            for item in results
-        ]
-        print_json(values[0] if len(values) == 1 else values)
-        return 0
-    for item in results:
-        if isinstance(item, list):
-            for action in item:
-                click.echo(f"{action.l4t}  {action.step:<9} {action.what}")
-                for request in action.requests:
-                    click.echo(f"{'':{len(action.l4t)}}  {'':<9} {request}")
-            continue
-        for l4t in item.releases:
-            tags = item.outcome("tag", l4t)["tags"]
-            digest = item.outcome("push", l4t)["digest"]
-            click.echo(f"{item.repository}:{tags[0]}@{digest}")
-            click.echo(f"  also {', '.join(tags[1:])}" if tags[1:] else "  no other tags", err=True)
-    return 0
+def _print(result: ReleaseRecord | list[Action]) -> None:
+    if isinstance(result, list):
+        for action in result:
+            click.echo(f"{action.l4t}  {action.step:<9} {action.what}")
+            for request in action.requests:
+                click.echo(f"{'':{len(action.l4t)}}  {'':<9} {request}")
+        return
+    for l4t in result.releases:
+        fixed, *others = (result.outcome("tag", l4t) or {})["tags"]
+        digest = (result.outcome("push", l4t) or {})["digest"]
+        click.echo(f"{result.repository}:{fixed}@{digest}")
+        click.echo(f"  also {', '.join(others)}" if others else "  no other tags", err=True)

@@ -17,7 +17,7 @@ from registry.signing import bundle, tags
 from registry.signing.bundle import Bundle
 from registry.signing.claims import Claim, Form, bundle_claims, tag_claims
 from registry.signing.dsse import IN_TOTO, Envelope
-from registry.signing.keys import Signer
+from registry.signing.keys import PublicKey, Signer
 from registry.signing.statement import SIGNATURE, Statement, signature_of
 from registry.store import Store
 from registry.workers import work
@@ -86,6 +86,32 @@ def attach(
     return [next(part[item] for part in made if item in part) for item in statements]
 
 
+def pending(
+    repository: Store,
+    digest: str,
+    statements: Sequence[Statement],
+    public: PublicKey,
+    *,
+    forms: Sequence[Form] = BOTH,
+) -> list[str]:
+    """What attach() would put, changing nothing: a tag, or the type of a bundle, for each manifest.
+
+    Empty when all is attached.
+    """
+    plain = [item for item in statements if item.predicate_type == SIGNATURE]
+    others = [item for item in statements if item.predicate_type != SIGNATURE]
+    found = []
+    if "bundle" in forms:
+        claims, _ = bundle_claims(repository, digest)
+        found += [item.predicate_type for item in _split(claims, statements, public)[1]]
+    kinds: list[tuple[tags.Kind, list[Statement]]] = [("sig", plain), ("att", others)]
+    for kind, wanted in kinds if "tag" in forms else ():
+        claims, _ = tag_claims(repository, digest, kind)
+        if _split(claims, wanted, public)[1]:
+            found.append(tags.tag_for(digest, kind))
+    return found
+
+
 def _bundles(
     repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
 ) -> Attached:
@@ -93,7 +119,7 @@ def _bundles(
     each changes the same tag."""
     only = statements[0].predicate_type if len(statements) == 1 else ""
     claims, _ = bundle_claims(repository, document.digest, only)
-    attached, missing = _split(claims, statements, signer)
+    attached, missing = _split(claims, statements, signer.public)
     contents = {item: _bundle(item, signer) for item in missing}
     made = {
         item: bundle.referrer(document.descriptor, raw, item.predicate_type)
@@ -119,7 +145,7 @@ def _signatures(
     repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
 ) -> Attached:
     claims, _ = tag_claims(repository, document.digest, "sig")
-    attached, missing = _split(claims, statements, signer)
+    attached, missing = _split(claims, statements, signer.public)
     if missing:
         # A folder's name is nobody's business, and nobody's identity.
         name = str(repository) if isinstance(repository, RemoteStore) else ""
@@ -134,7 +160,7 @@ def _attestations(
     repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
 ) -> Attached:
     claims, _ = tag_claims(repository, document.digest, "att")
-    attached, missing = _split(claims, statements, signer)
+    attached, missing = _split(claims, statements, signer.public)
     if missing:
         added = {}
         for statement in missing:
@@ -147,13 +173,13 @@ def _attestations(
 
 
 def _split(
-    claims: Sequence[Claim], statements: Sequence[Statement], signer: Signer
+    claims: Sequence[Claim], statements: Sequence[Statement], public: PublicKey
 ) -> tuple[Attached, list[Statement]]:
-    """The statements that are attached already under the signer's key, and those that are not."""
+    """The statements that are attached already under a key, and those that are not."""
     attached: Attached = {}
     for statement in statements:
         for claim in claims:
-            if claim.statement == statement and claim.signed_by(signer.public):
+            if claim.statement == statement and claim.signed_by(public):
                 attached[statement] = claim.holder
                 break
     return attached, [item for item in statements if item not in attached]

@@ -12,11 +12,12 @@ from semver import Version
 from builder.dist import Build
 from registry.client import RegistryClient, RegistryOptions
 from registry.credentials import Credentials
-from registry.errors import NotFound
+from registry.errors import NotFound, Refused
 from registry.harbor.api import HarborApi
+from registry.harbor.rules import ImmutableRule, add_immutable_rule
 from registry.harbor.target import HarborTarget
 from registry.sandbox.harbor.double import RunningHarbor, harbor_double
-from release.procedure import Job, check, dry_run, release, start_record
+from release.procedure import Job, check, dry_run, finish, release, start_record
 from release.push import Place, Work
 from release.record import record_path
 from release.tags import TagScheme
@@ -64,8 +65,9 @@ def build(job: Job, harbor: RunningHarbor) -> dict[str, Build]:
 def test_a_release_and_the_next_one(job: Job, harbor: RunningHarbor) -> None:
     for version in ("1.4.0", "1.5.0"):
         one = replace(job, version=Version.parse(version))
-        record = release(one, build(one, harbor), check(one), start_record(one, ""))
-        assert record.finished
+        check(one)
+        record = release(one, build(one, harbor), start_record(one, ""))
+        assert finish(one, record).finished
     tags = set(job.repository.tags())
     assert {"1.4.0-l4t-r35.2.1", "1.5.0-l4t-r35.2.1", "1.4", "1.5", "latest"} <= tags
     latest = job.repository.manifest_descriptor("latest")
@@ -82,7 +84,8 @@ def test_a_dry_run_makes_no_project(
     target = HarborTarget(api, "fresh", create_project=True, dry_run=True)
     dry = replace(job, work=replace(job.work, place=Place(harbor.host, "fresh"), target=target))
     actions = dry_run(dry, build(dry, harbor), check(dry))
-    assert [action.step for action in actions] == ["build", "push", "tag", "manifests"]
+    assert [action.step for action in actions] == ["project", "build", "push", "tag", "manifests"]
+    assert actions[0].requests == ("POST /api/v2.0/projects",)
     assert "fresh" not in harbor.double.state.projects
 
 
@@ -91,6 +94,19 @@ def test_a_dry_run_leaves_the_project_as_it_is(job: Job, harbor: RunningHarbor) 
     assert [action.step for action in actions] == ["build", "push", "tag", "manifests"]
     with pytest.raises(NotFound):
         job.repository.tags()
+
+
+def test_an_immutable_readable_tag_is_refused_before_any_tag_is_put(
+    job: Job, harbor: RunningHarbor, client: RegistryClient
+) -> None:
+    check(job)
+    release(job, build(job, harbor), start_record(job, ""))
+    add_immutable_rule(HarborApi(client, harbor.host), "algorithms", ImmutableRule("latest"))
+    before = set(job.repository.tags())
+    following = replace(job, version=Version.parse("1.4.1"))
+    with pytest.raises(Refused, match="latest is immutable"):
+        release(following, build(following, harbor), start_record(following, ""))
+    assert set(job.repository.tags()) == before
 
 
 def test_a_missing_project_is_named_before_anything_is_built(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from registry.client import RegistryClient, RegistryOptions
 from registry.errors import ImgctlError, Refused
 from registry.oci import Document
 from registry.push import PlainTarget
+from registry.repository import Repository
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
 from registry.store import Store
-from release.procedure import Job, check, dry_run, release, start_record
+from release.procedure import Job, check, dry_run, finish, release, start_record
 from release.push import Place, Work
 from release.record import ReleaseRecord, load_record, record_path
 from release.tags import TagScheme
@@ -61,9 +62,25 @@ class World:
 
     def release(self, job: Job, *builds: Build) -> ReleaseRecord:
         """Release builds as the command does, from the record that is there."""
-        tags = check(job)
+        check(job)
         found = dict(zip(job.l4t, builds, strict=True))
-        return release(job, found, tags, start_record(job, "abc"))
+        return finish(job, release(job, found, start_record(job, "abc")))
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """Seals as told."""
+
+    attach: Callable[[Store, Document], dict[str, str]]
+
+    def __call__(
+        self, repository: Store, document: Document, build: Build, tag: str
+    ) -> dict[str, str]:
+        assert tag == "1.4.0-l4t-r35.2.1"
+        return self.attach(repository, document)
+
+    def pending(self, repository: Store, build: Build, tag: str) -> list[str]:
+        return ["https://slsa.dev/provenance/v1", "sha256-00.sig"]
 
 
 @pytest.fixture
@@ -135,16 +152,16 @@ def test_a_released_tag_with_other_content_is_refused_and_stays(world: World) ->
 
 
 def test_whatever_stops_it_before_the_end_no_tag_is_seen(world: World) -> None:
-    def fails(repository: Store, document: Document, build: Build) -> dict[str, str]:
+    def fails(repository: Store, document: Document) -> dict[str, str]:
         raise ImgctlError("the key service does not answer")
 
-    def seals(repository: Store, document: Document, build: Build) -> dict[str, str]:
+    def seals(repository: Store, document: Document) -> dict[str, str]:
         assert repository.manifest(document.digest).digest == document.digest
-        return {"signature": "sha256:…"}
+        return {"key": "k", "signature": "sha256:…", "spdx": "sha256:…"}
 
     build = world.build("1.4.0")
     with pytest.raises(ImgctlError, match="does not answer"):
-        world.release(replace(world.job("1.4.0"), seal=fails), build)
+        world.release(replace(world.job("1.4.0"), seal=Sealing(fails)), build)
     assert world.tags() == {}
     kept = load_record(record_path(world.dist, "mnist", "1.4.0"))
     assert kept is not None
@@ -153,8 +170,9 @@ def test_whatever_stops_it_before_the_end_no_tag_is_seen(world: World) -> None:
     assert not kept.finished
 
     sent = world.client.bytes_sent
-    done = world.release(replace(world.job("1.4.0"), seal=seals), build)
-    assert done.outcome("sign", "r35.2.1") == {"signature": "sha256:…"}
+    done = world.release(replace(world.job("1.4.0"), seal=Sealing(seals)), build)
+    assert done.outcome("sign", "r35.2.1") == {"key": "k", "signature": "sha256:…"}
+    assert done.outcome("attest", "r35.2.1") == {"spdx": "sha256:…"}
     assert "latest" in world.tags()
     # What was sent before is not sent again: five tags are put, nothing else.
     assert world.client.bytes_sent - sent < 5 * 2048
@@ -172,3 +190,67 @@ def test_a_dry_run_names_every_request_and_makes_none(world: World) -> None:
     world.release(job, build)
     again = dry_run(job, {"r35.2.1": build}, check(job))
     assert [action.requests for action in again] == [(), (), (), ()]
+
+
+def test_a_dry_run_names_what_would_be_signed(world: World) -> None:
+    job = replace(world.job("1.4.0"), seal=Sealing(lambda repository, document: {}))
+    build = world.build("1.4.0")
+    (sign,) = [item for item in dry_run(job, {"r35.2.1": build}, check(job)) if item.step == "sign"]
+    assert any("https://slsa.dev/provenance/v1" in request for request in sign.requests)
+    assert sign.requests[-1] == "PUT /v2/algorithms/mnist/manifests/sha256-00.sig"
+
+
+def test_a_tag_that_another_machine_put_meanwhile_is_not_taken_from_it(world: World) -> None:
+    ours, theirs = world.build("1.4.0"), world.build("1.4.0", "r35.3.1")
+
+    def interferes(repository: Store, document: Document) -> dict[str, str]:
+        world.release(world.job("1.4.0", "r35.3.1"), theirs)
+        repository.put_manifest(repository.manifest(theirs.record.digest), "1.4.0-l4t-r35.2.1")
+        return {}
+
+    with pytest.raises(Refused, match="released with other content"):
+        world.release(replace(world.job("1.4.0"), seal=Sealing(interferes)), ours)
+    assert set(world.tags().values()) == {theirs.record.digest}
+
+
+def test_readable_tags_do_not_go_back_when_another_machine_released_meanwhile(
+    world: World,
+) -> None:
+    newer = world.build("1.5.0", "r35.3.1")
+
+    def interferes(repository: Store, document: Document) -> dict[str, str]:
+        world.release(world.job("1.5.0", "r35.3.1"), newer)
+        return {}
+
+    record = world.release(
+        replace(world.job("1.4.0"), seal=Sealing(interferes)), world.build("1.4.0")
+    )
+    tags = (record.outcome("tag", "r35.2.1") or {})["tags"]
+    assert tags == ["1.4.0-l4t-r35.2.1", "1.4.0", "1.4"]
+    assert world.tags()["latest"] == newer.record.digest
+
+
+def test_readable_tags_move_after_every_fixed_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[str] = []
+    really = Repository.put_manifest
+
+    def noted(self: Repository, document: Document, reference: str | None = None) -> None:
+        put.append(reference or "")
+        really(self, document, reference)
+
+    monkeypatch.setattr(Repository, "put_manifest", noted)
+    default, other = world.build("1.4.0"), world.build("1.4.0", "r36.4.3")
+    world.release(world.job("1.4.0", "r35.2.1", "r36.4.3"), default, other)
+    fixed = ["1.4.0-l4t-r35.2.1", "1.4.0-l4t-r36.4.3"]
+    assert [tag for tag in put if tag and not tag.startswith("sha256:")] == [
+        *fixed, "1.4.0", "1.4", "1", "latest",
+    ]  # fmt: skip
+
+
+def test_another_l4t_release_of_the_same_version_leaves_the_readable_tags(world: World) -> None:
+    first, second = world.build("1.4.0"), world.build("1.4.0", "r35.3.1")
+    world.release(world.job("1.4.0"), first)
+    world.release(world.job("1.4.0", "r35.3.1"), second)
+    assert world.tags()["latest"] == first.record.digest

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from registry.errors import BadInput, CorruptContent, Refused
-from release.record import ReleaseRecord, load_record, only_one, record_path
+from release.record import ReleaseRecord, interrupted, load_record, only_one, record_path
 
 RECORD = ReleaseRecord("mnist", "1.4.0", "harbor.example/algorithms/mnist", ("r35.2.1", "r36.4.3"))
 
@@ -31,7 +32,9 @@ def test_without_a_record_nothing_was_done(tmp_path: Path) -> None:
     assert load_record(record_path(tmp_path, "mnist", "1.4.0")) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "build"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"kind": "build"}', '{"kind": "release", "schema": 1}']
+)
 def test_what_is_no_record_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
@@ -44,6 +47,25 @@ def test_a_record_of_the_future_is_left_alone(tmp_path: Path) -> None:
     path.write_text('{"kind": "release", "schema": 9}')
     with pytest.raises(BadInput, match="another version"):
         load_record(path)
+
+
+def test_a_bumped_release_that_was_interrupted_is_found_again(tmp_path: Path) -> None:
+    wanted = replace(RECORD, version="1.0.0", revision="abc", bump="minor")
+    assert interrupted(tmp_path, wanted) is None
+    for version in ("1.9.0", "1.10.0"):
+        replace(wanted, version=version).save(record_path(tmp_path, "mnist", version))
+    (tmp_path / "mnist" / "9.0.0.release.json").write_text("{")
+    assert interrupted(tmp_path, wanted) == "1.10.0"
+    for other in (
+        replace(wanted, revision="def"),
+        replace(wanted, bump="major"),
+        replace(wanted, repository="harbor.example/other/mnist"),
+        replace(wanted, releases=("r35.2.1",)),
+    ):
+        assert interrupted(tmp_path, other) is None
+    done = replace(wanted, version="1.10.0", finished="2026-01-02T03:04:05Z")
+    done.save(record_path(tmp_path, "mnist", "1.10.0"))
+    assert interrupted(tmp_path, wanted) == "1.9.0"
 
 
 def test_a_second_release_is_told_who_holds_it(tmp_path: Path) -> None:

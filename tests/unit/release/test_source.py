@@ -68,12 +68,34 @@ def test_changed_and_new_files_make_it_dirty(repository: Path) -> None:
     check_source(source, repository, allow_dirty=True)
 
 
-def test_a_change_outside_the_folder_is_none_of_ours(repository: Path) -> None:
+def test_a_change_anywhere_in_the_tree_makes_it_dirty_but_for_our_own_builds(
+    repository: Path,
+) -> None:
     (repository / "images").mkdir()
-    (repository / "other").write_text("3")
-    source = read_source(repository / "images", ENVIRONMENT)
+    (repository / "dist/mnist").mkdir(parents=True)
+    (repository / "dist/mnist/1.0.0.release.json").write_text("{}")
+    source = read_source(repository / "images", ENVIRONMENT, repository / "dist")
     assert source is not None
     assert not source.dirty
+    (repository / "imgctl.yaml").write_text("3")
+    source = read_source(repository / "images", ENVIRONMENT, repository / "dist")
+    assert source is not None
+    assert source.changed == ("imgctl.yaml",)
+
+
+def test_a_commit_that_nothing_holds_is_refused(repository: Path) -> None:
+    git(repository, "checkout", "-q", "--detach")
+    on_a_branch = read_source(repository, ENVIRONMENT)
+    assert on_a_branch is not None
+    check_source(on_a_branch, repository, allow_dirty=False)
+    git(repository, "commit", "-qm", "lost", "--allow-empty")
+    lost = read_source(repository, ENVIRONMENT)
+    with pytest.raises(Refused, match="no branch and no tag holds commit"):
+        check_source(lost, repository, allow_dirty=False)
+    check_source(lost, repository, allow_dirty=True)
+    git(repository, "tag", "v1.0.0")
+    tagged = read_source(repository, ENVIRONMENT)
+    check_source(tagged, repository, allow_dirty=False)
 
 
 def test_no_repository_is_refused(tmp_path: Path) -> None:

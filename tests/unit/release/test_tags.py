@@ -62,12 +62,20 @@ def test_versions_are_read_from_the_tags_of_one_release() -> None:
     ],
 )
 def test_the_next_version(last: str, bump: str, expected: str) -> None:
-    assert str(next_version([v("0.1.0"), v(last)], bump)) == expected
+    assert str(next_version([v("0.1.0"), v(last)], bump, v("9.9.9"))) == expected
 
 
-def test_the_first_version() -> None:
-    assert str(next_version([], "minor")) == "0.1.0"
-    assert str(next_version([], "pre")) == "0.1.0-rc.1"
+def test_the_first_version_is_the_definitions() -> None:
+    assert str(next_version([], "minor", v("1.2.0"))) == "1.2.0"
+    assert str(next_version([], "pre", v("1.2.0"))) == "1.2.0-rc.1"
+    assert str(next_version([], "pre", v("1.2.0-beta"))) == "1.2.0-beta"
+
+
+def test_another_l4t_release_of_the_line_keeps_the_tags_of_the_same_version() -> None:
+    here, there = [v("1.3.0")], [v("1.4.0")]
+    assert SCHEME.moving_tags(v("1.4.0"), "r35.4.1", here, there) == []
+    assert SCHEME.moving_tags(v("1.4.1"), "r35.4.1", here, there) == ["1.4.1", "1.4", "1", "latest"]
+    assert SCHEME.moving_tags(v("1.3.1"), "r35.4.1", here, there) == ["1.3.1", "1.3"]
 
 
 versions = st.builds(
@@ -84,7 +92,7 @@ versions = st.builds(
     st.lists(versions, min_size=1, max_size=6), st.sampled_from(["major", "minor", "patch", "pre"])
 )
 def test_the_next_version_is_above_all_released(released: list[Version], bump: str) -> None:
-    assert next_version(released, bump) > max(released)
+    assert next_version(released, bump, v("0.1.0")) > max(released)
 
 
 @settings(max_examples=200, phases=[Phase.explicit, Phase.generate], deadline=None)
