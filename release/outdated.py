@@ -42,10 +42,12 @@ def newest(releases: Iterable[Released]) -> list[Released]:
 
 def outdated(releases: Iterable[Released], matrix: Matrix, look: Look) -> list[Outdated]:
     """Those of the releases whose base has moved on. Raises what look raises."""
-    return [found for item in releases if (found := _check(item, matrix, look))]
+    listed = list(releases)
+    covered = {item.l4t for item in listed}
+    return [found for item in listed if (found := _check(item, matrix, look, covered))]
 
 
-def _check(item: Released, matrix: Matrix, look: Look) -> Outdated | None:
+def _check(item: Released, matrix: Matrix, look: Look, covered: set[str]) -> Outdated | None:
     name = item.image.labels.get(BASE_NAME, "")
     digest = item.image.labels.get(BASE_DIGEST, "")
     if not name or not digest:
@@ -60,11 +62,14 @@ def _check(item: Released, matrix: Matrix, look: Look) -> Outdated | None:
     if now.digest != digest:
         why = f"{name} was {digest}, now it is {now.digest}"
         return Outdated(item, why, f"imgctl rebase {item.image.reference}")
-    return _newer_release(item, matrix)
+    return _newer_release(item, matrix, covered)
 
 
-def _newer_release(item: Released, matrix: Matrix) -> Outdated | None:
-    """A newer L4T release of the same line, with a base of its own in the same family."""
+def _newer_release(item: Released, matrix: Matrix, covered: set[str]) -> Outdated | None:
+    """A newer L4T release of the same line (r35), with a base of its own in the same family.
+
+    covered: the L4T releases the image is released for already.
+    """
     try:
         mine = matrix.release(item.l4t)
         base = Reference.parse(item.image.labels[BASE_NAME])
@@ -79,12 +84,14 @@ def _newer_release(item: Released, matrix: Matrix) -> Outdated | None:
     newer = [
         release
         for release in matrix.releases
-        if release.line == mine.line
+        if release.major == mine.major
         and release.number > mine.number
         and any(tag.l4t == release.version for tag in family.tags)
     ]
-    if not newer:
+    if not newer or newer[-1].name in covered:
         return None
     last = newer[-1]
     why = f"{family.name} has a base for {last.name}, of the same line"
-    return Outdated(item, why, f"imgctl release IMAGE --l4t {last.name}, for devices that run it")
+    image = item.image.reference.repository.rpartition("/")[2]
+    hint = f"imgctl release {image} --l4t {last.name}, for devices that run it"
+    return Outdated(item, why, hint)

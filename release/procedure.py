@@ -133,11 +133,16 @@ def check(job: Job) -> list[str]:
     return tags
 
 
-def start_record(job: Job, revision: str) -> ReleaseRecord:
-    """The record to go on with: the one that is there, if it is of this release to this place."""
-    fresh = ReleaseRecord(
+def new_record(job: Job, revision: str) -> ReleaseRecord:
+    """The record of a release of which nothing is done yet."""
+    return ReleaseRecord(
         job.image, str(job.version), str(job.repository), job.l4t, revision, bump=job.bump
     )
+
+
+def start_record(job: Job, revision: str) -> ReleaseRecord:
+    """The record to go on with: the one that is there, if it is of this release to this place."""
+    fresh = new_record(job, revision)
     found = load_record(job.path)
     return found if found is not None and found.is_of(fresh) else fresh
 
@@ -211,6 +216,7 @@ def dry_run(job: Job, builds: Mapping[str, Build], tags: Sequence[str]) -> list[
         puts = [f"PUT {root}/manifests/{tag}" for tag in _to_move(job, digest, names)]
         actions.append(Action("tag", l4t, ", ".join(names), tuple(puts)))
         actions.append(Action("manifests", l4t, "pod.yaml, deployment.yaml, push.json"))
+        actions.append(Action("notes", l4t, f"{job.version}.notes.md"))
     return actions
 
 

@@ -7,7 +7,8 @@ the old base give way to the new one's. Nothing is run, and no layer of either b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ from registry.store import Store
 from release.remote import BASE_DIGEST, BASE_NAME, L4T, TAG, VERSION, RemoteImage
 
 _VARIABLES = "Env"
+# History of steps that ran: BuildKit's, and the classic builder's without its "#(nop)".
+_RAN = re.compile(r"(RUN |/bin/sh -c (?!#\(nop\))|\|\d+ )")
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def _own_steps(job: Rebase) -> list[Step]:
     pairs = zip(job.own_layers, job.image.diff_ids[count:], strict=True)
     layers = iter(_kept(layer, diff_id) for layer, diff_id in pairs)
     history = job.image.config.history[len(job.old.config.history) :]
+    _check_grafted(job, history)
     steps = [
         Step(
             str(entry.get("created_by", "")),
@@ -208,6 +212,16 @@ def _own_steps(job: Rebase) -> list[Step]:
     ]
     # An image without a history, or with less of it than layers, keeps every layer all the same.
     return steps + [Step("imgctl rebase", layer) for layer in layers]
+
+
+def _check_grafted(job: Rebase, history: Sequence[Any]) -> None:
+    """Raise Refused when a step ran on the old base: what it made hangs on what it found there."""
+    for entry in history:
+        text = str(entry.get("created_by", "")) if isinstance(entry, dict) else ""
+        if _RAN.match(text) and not (isinstance(entry, dict) and entry.get("empty_layer")):
+            why = f"a step of it ran on the old base: {text[:120]}"
+            hint = "build and release it again: imgctl release"
+            raise Refused(f"{job.image.reference} is not grafted", why, hint)
 
 
 def _kept(layer: Descriptor, diff_id: str) -> Layer:

@@ -13,6 +13,7 @@ from imgctl.releases_options import place_options
 @click.command(name="outdated")
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Has the bases, instead of nvcr.io.")
+@click.option("--check", is_flag=True, help="Exit with 3 when there are any.")
 @click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
 @place_options
 @registry_options
@@ -20,6 +21,7 @@ from imgctl.releases_options import place_options
 def command(
     images: tuple[str, ...],
     base_mirror: str | None,
+    check: bool,
     platform: str,
     registry: RegistryFlags,
     output_format: str,
@@ -27,7 +29,8 @@ def command(
 ) -> int:
     """List releases of IMAGE (default: every image of the catalogue) whose base has moved on.
 
-    Exit code 1 when there are any, so that a nightly job can act on it.
+    Its tag names another digest now, or its line of L4T (r35) has a newer one. --check is for a
+    nightly job that shall act on it.
     """
     from builder.definition import catalogue
     from builder.matrix import Matrix
@@ -72,4 +75,6 @@ def command(
     else:
         for item in found:
             click.echo(f"{item.release.image.reference}\n  {item.why}\n  {item.hint}")
-    return 1 if found else 0
+    if not found:
+        click.echo("nothing is outdated", err=True)
+    return 3 if found and check else 0

@@ -241,7 +241,7 @@ class _Run:
     def _version(self, job: Job, tags: list[str]) -> Version:
         from semver import Version
 
-        from release.procedure import start_record
+        from release.procedure import new_record
         from release.record import interrupted
         from release.tags import next_version, parse_version
 
@@ -253,7 +253,7 @@ class _Run:
         if not bump:
             return job.version
         released = [found[0] for tag in tags if (found := job.scheme.parse_fixed(tag))]
-        begun = interrupted(self.given["dist"], start_record(job, self._revision()))
+        begun = interrupted(self.given["dist"], new_record(job, self._revision()))
         if begun is not None and all(item <= Version.parse(begun) for item in released):
             return Version.parse(begun)
         return next_version(released, bump, job.version)

@@ -112,11 +112,14 @@ def test_from_an_empty_folder_to_releases_and_back(team: Team, tmp_path: Path, c
     assert history[0]["revision"] == revision
     assert "latest" in history[0]["tags"]
 
-    back = tmp_path / "back"
-    team.run("rollback", "detector", "--to", "0.1.0", "--l4t", "r35.2.1", "-o", str(back)).check()
+    team.run("rollback", "detector", "--to", "0.1.0").check()
     history = json.loads(team.run("history", "detector", "--format", "json").check().stdout)
     assert "latest" in history[1]["tags"]
-    assert history[1]["digest"] in (back / "pod.yaml").read_text()
+    pod = team.folder / "dist/detector/0.1.0-l4t-r35.2.1/pod.yaml"
+    assert history[1]["digest"] in pod.read_text()
+    back = tmp_path / "back"
+    team.run("rollback", "detector", "--to", "0.2.0", "--l4t", "r35.2.1", "-o", str(back)).check()
+    assert history[0]["digest"] in (back / "pod.yaml").read_text()
 
 
 def test_a_base_that_is_published_anew_is_noticed_and_taken_without_a_build(
@@ -126,18 +129,32 @@ def test_a_base_that_is_published_anew_is_noticed_and_taken_without_a_build(
     assert team.run("outdated", "detector").check().stdout == ""
     bases.push_base(team.host, BASE, [small_layer(tmp_path / "base", b"two")])
     found = team.run("outdated", "detector", "--format", "json")
-    assert found.code == 1
-    (item,) = json.loads(found.stdout)
+    (item,) = json.loads(found.check().stdout)
     assert item["version"] == "0.1.0"
+    assert team.run("outdated", "detector", "--check").code == 3
 
     name = f"{team.host}/team/detector"
-    team.run("rebase", f"{name}:0.1.0-l4t-r35.2.1").check()
+    team.run("rebase", "detector", "--l4t", "r35.2.1").check()
     team.run("push", "detector:0.1.1-l4t-r35.2.1").check()
     pair = f"{name}:0.1.0-l4t-r35.2.1", f"{name}:0.1.1-l4t-r35.2.1"
     changes = json.loads(team.run("diff", *pair, "--format", "json").check().stdout)["changes"]
     names = {(change["what"], change["name"]) for change in changes if change["what"] != "label"}
     assert names == {("base", "digest"), ("file", "etc/base-release")}
     assert team.run("outdated", "detector").check().stdout == ""
+    same = team.run("rebase", f"{name}:0.1.1-l4t-r35.2.1", "--format", "json").check()
+    assert json.loads(same.stdout)["unchanged"] is True
+    other = team.run("rebase", f"{name}:0.1.1-l4t-r35.2.1", "--l4t", "r35.1.0")
+    assert other.code == 3
+
+
+def test_a_bumped_release_that_was_interrupted_goes_on_with_its_version(team: Team) -> None:
+    team.run("release", "detector", "--bump", "minor").check()
+    path = team.folder / "dist/detector/0.1.0.release.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "finished": ""}))
+    team.run("release", "detector", "--bump", "minor").check()
+    history = json.loads(team.run("history", "detector", "--format", "json").check().stdout)
+    assert [item["version"] for item in history] == ["0.1.0"]
 
 
 def test_a_version_below_the_last_and_no_git_are_refused(team: Team, tmp_path: Path) -> None:

@@ -84,14 +84,21 @@ def test_a_dry_run_makes_no_project(
     target = HarborTarget(api, "fresh", create_project=True, dry_run=True)
     dry = replace(job, work=replace(job.work, place=Place(harbor.host, "fresh"), target=target))
     actions = dry_run(dry, build(dry, harbor), check(dry))
-    assert [action.step for action in actions] == ["project", "build", "push", "tag", "manifests"]
+    assert [action.step for action in actions] == [
+        "project",
+        "build",
+        "push",
+        "tag",
+        "manifests",
+        "notes",
+    ]
     assert actions[0].requests == ("POST /api/v2.0/projects",)
     assert "fresh" not in harbor.double.state.projects
 
 
 def test_a_dry_run_leaves_the_project_as_it_is(job: Job, harbor: RunningHarbor) -> None:
     actions = dry_run(job, build(job, harbor), check(job))
-    assert [action.step for action in actions] == ["build", "push", "tag", "manifests"]
+    assert [action.step for action in actions] == ["build", "push", "tag", "manifests", "notes"]
     with pytest.raises(NotFound):
         job.repository.tags()
 

@@ -12,15 +12,20 @@ from semver import Version
 
 from builder.matrix import Matrix
 from registry.client import RegistryClient, RegistryOptions
-from registry.errors import NotFound, Refused
+from registry.errors import BadInput, NotFound, Refused
 from registry.layout import LayoutStore
 from registry.oci import Descriptor, Platform
+from registry.push import PlainTarget
 from registry.reference import Reference
 from registry.repository import Repository
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
+from registry.signing.attach import attest, sign
+from registry.signing.keys import PrivateKey
+from registry.signing.statement import SPDX, Statement
+from registry.store import Store
 from registry.transfer import copy
-from release.listing import Released, list_releases
+from release.listing import Released, followed, list_releases
 from release.outdated import newest, outdated
 from release.remote import BASE_DIGEST, BASE_NAME
 from release.rollback import plan_rollback, put_tags, write_manifests
@@ -75,7 +80,7 @@ def test_a_rollback_moves_the_readable_tags_and_nothing_else(world: World) -> No
     new = world.release("1.5.0", "1.5.0", "1.5", "1", "latest")
     plan = plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0"), "r35.2.1")
     assert plan.moves == {"1": new, "latest": new}
-    put_tags(world.repository, plan)
+    put_tags(world.repository, PlainTarget(), plan)
     names = {item.digest: item.tags for item in world.released()}
     assert names == {old: ("1", "1.4", "1.4.0", "latest"), new: ("1.5", "1.5.0")}
 
@@ -83,7 +88,7 @@ def test_a_rollback_moves_the_readable_tags_and_nothing_else(world: World) -> No
 def test_manifests_of_the_release_gone_back_to(world: World, tmp_path: Path) -> None:
     old = world.release("1.4.0", "latest")
     plan = plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0"), "r35.2.1")
-    paths = write_manifests(plan, {"kind": "batch", "gpus": 1}, tmp_path / "out")
+    paths = write_manifests(plan, lambda: {"kind": "batch", "gpus": 1}, tmp_path / "out")
     pod = yaml.safe_load(paths[0].read_text())
     (container,) = pod["spec"]["containers"]
     assert container["image"].endswith(f"@{old}")
@@ -97,6 +102,66 @@ def test_only_a_real_release_can_be_gone_back_to(world: World) -> None:
         plan_rollback(world.repository, TagScheme(), Version.parse("1.3.0"), "r35.2.1")
     with pytest.raises(Refused, match="pre-release"):
         plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0-rc.1"), "r35.2.1")
+
+
+def test_going_back_follows_the_line_of_the_readable_tags(world: World) -> None:
+    world.release("1.4.0", l4t="r36.2.0", base=NEW)
+    with pytest.raises(NotFound, match="for r35"):
+        plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0"), "r35.2.1")
+    ours = world.release("1.4.0", "1.4.0", "1.4")
+    world.release("1.5.0", "latest", base=NEW)
+    assert (
+        plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0")).target.digest == ours
+    )
+
+
+def test_which_build_to_go_back_to_must_be_clear(world: World) -> None:
+    world.release("1.4.0", l4t="r36.2.0", base=NEW)
+    world.release("1.4.0")
+    with pytest.raises(BadInput, match="which build"):
+        plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0"))
+
+
+def test_a_rule_that_holds_one_tag_keeps_all_of_them(world: World) -> None:
+    class Ruled(PlainTarget):
+        def why_immutable(self, repository: Store, tag: str) -> str:
+            return "a rule" if tag == "latest" else ""
+
+    world.release("1.4.0", "1.4.0", "1.4")
+    world.release("1.5.0", "1.5.0", "1.5", "1", "latest")
+    before = [item.tags for item in world.released()]
+    plan = plan_rollback(world.repository, TagScheme(), Version.parse("1.4.0"))
+    with pytest.raises(Refused, match="latest is immutable"):
+        put_tags(world.repository, Ruled(), plan)
+    assert [item.tags for item in world.released()] == before
+
+
+def test_signatures_and_lists_of_referrers_are_no_names_of_a_release(world: World) -> None:
+    digest = world.release("1.4.0", "latest")
+    for ending in ("", ".att", ".sig"):
+        copy(world.layout, world.repository, digest, f"{digest.replace(':', '-')}{ending}")
+    (found,) = world.released()
+    assert found.tags == ("latest",)
+    assert found.signed
+
+
+def test_an_attestation_is_no_signature(world: World) -> None:
+    digest = world.release("1.4.0")
+    document = world.repository.manifest(digest)
+    key = PrivateKey.generate()
+    attest(world.repository, document, Statement((digest,), SPDX, {}, "x"), key, forms=["bundle"])
+    assert not world.released()[0].signed
+    sign(world.repository, document, key, forms=["bundle"])
+    assert world.released()[0].signed
+
+
+def test_the_line_that_readable_tags_follow(world: World) -> None:
+    scheme = TagScheme()
+    world.release("1.4.0")
+    assert followed(world.repository, scheme, world.repository.tags()) is None
+    world.release("1.4.0", "1.4.0", l4t="r36.2.0", base=NEW)
+    world.release("1.5.0")
+    assert followed(world.repository, scheme, world.repository.tags()) == "r36.2.0"
 
 
 def descriptor(digest: str) -> Descriptor:
@@ -134,5 +199,7 @@ def test_what_stands_on_the_base_as_it_is_now_is_not_outdated(world: World) -> N
 def test_a_newer_release_of_the_line_with_its_own_base_is_told(world: World) -> None:
     world.release("1.4.0", l4t="r32.4.3", base=NEW)
     (found,) = outdated(world.released(), Matrix.load(), lambda base: descriptor(NEW))
-    assert "r32.4.4" in found.why
-    assert "--l4t r32.4.4" in found.hint
+    assert "r32.7.1" in found.why
+    assert "imgctl release mnist --l4t r32.7.1" in found.hint
+    world.release("1.4.0", l4t="r32.7.1", base=NEW)
+    assert outdated(world.released(), Matrix.load(), lambda base: descriptor(NEW)) == []

@@ -182,14 +182,14 @@ def test_a_dry_run_names_every_request_and_makes_none(world: World) -> None:
     build, job = world.build("1.4.0"), world.job("1.4.0")
     actions = dry_run(job, {"r35.2.1": build}, check(job))
     assert world.tags() == {}
-    assert [action.step for action in actions] == ["build", "push", "tag", "manifests"]
+    assert [action.step for action in actions] == ["build", "push", "tag", "manifests", "notes"]
     requests = [request for action in actions for request in action.requests]
     assert requests[-1] == "PUT /v2/algorithms/mnist/manifests/latest"
     assert any(f"manifests/{build.record.digest}" in request for request in requests)
 
     world.release(job, build)
     again = dry_run(job, {"r35.2.1": build}, check(job))
-    assert [action.requests for action in again] == [(), (), (), ()]
+    assert [action.requests for action in again] == [(), (), (), (), ()]
 
 
 def test_a_dry_run_names_what_would_be_signed(world: World) -> None:

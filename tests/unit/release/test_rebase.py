@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,18 @@ def test_the_record_is_one_that_push_and_manifests_take(job: Rebase) -> None:
 def test_a_variable_the_image_removed_stays_removed() -> None:
     old, new = {"Env": ["A=1", "B=2"]}, {"Env": ["A=1", "B=3"]}
     assert carried_over(old, new, {"Env": ["A=1"]})["Env"] == ["A=1"]
+
+
+def test_an_image_with_a_step_that_ran_on_its_base_is_not_moved(job: Rebase) -> None:
+    for text in (
+        "RUN /bin/sh -c apt-get update # buildkit",
+        "/bin/sh -c make",
+        "|1 A=b /bin/sh -c x",
+    ):
+        made = graft(
+            job.old.manifest, job.old.config, {}, [Step(text, OWN)], 0, {BASE_DIGEST: "old"}
+        )
+        config = type(job.old.config).parse(made.config, made.manifest, "image")
+        full = replace(job, image=RemoteImage(IMAGE, made.manifest, config))
+        with pytest.raises(Refused, match="not grafted"):
+            rebased(full)
