@@ -1,5 +1,27 @@
-"""`python -m imgctl`."""
+"""The program's beginning, as console script and as `python -m imgctl`."""
 
-from imgctl.cli import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it; Ctrl-C ends it quietly also while it loads."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.default_int_handler:  # else it is ignored, as in a background job
+        signal.signal(signal.SIGINT, _end)
+    from imgctl.cli import main as run
+
+    signal.signal(signal.SIGINT, before)
+    run()
+
+
+def _end(number: int, frame: object) -> None:
+    # Nothing has been begun, and an exception within an import would be told with a traceback.
+    os.write(2, b"imgctl: interrupted\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()

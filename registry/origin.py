@@ -11,7 +11,7 @@ from registry.archive import ArchiveStore
 from registry.blobs import Chunk
 from registry.errors import NotFound, RegistryError, Unauthorized, Unreachable
 from registry.layout import LayoutStore
-from registry.oci import Descriptor
+from registry.oci import Descriptor, Document
 from registry.store import Store
 
 
@@ -29,6 +29,20 @@ class RemoteStore(Store, Protocol):
 
     def mount_blob(self, descriptor: Descriptor, source_repository: str) -> bool:
         """Link a blob from another repository; False when the registry would not."""
+
+
+@runtime_checkable
+class _TakesReferrers(Protocol):
+    def put_referrers(self, documents: Sequence[Document]) -> None: ...
+
+
+def put_referrers(store: Store, documents: Sequence[Document]) -> None:
+    """Store documents that refer to one subject, in as few requests as the store can do with."""
+    if isinstance(store, _TakesReferrers):
+        store.put_referrers(documents)
+        return
+    for document in documents:
+        store.put_manifest(document)
 
 
 @dataclass(frozen=True)

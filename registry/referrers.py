@@ -6,7 +6,7 @@ change and write back; two that do so at once can lose an entry, so we look agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.answers import Answer
@@ -34,28 +34,36 @@ def read_referrers(
     """
     found = _from_api(repository.referrers_pages(digest))
     if found is None:
+        repository.lists_by_tag = True
         found = _from_tag(repository, digest)
     if artifact_type is None:
         return found
     return [item for item in found if _type_of(repository, item) == artifact_type]
 
 
-def write_fallback(repository: Repository, document: Document, subject: str) -> None:
-    """Add a document to the index at the fall-back tag of its subject."""
-    entry = _entry_for(document)
+def write_fallback(repository: Repository, documents: Sequence[Document], subject: str) -> None:
+    """Add documents to the index at the fall-back tag of their subject."""
+    entries = [_entry_for(document) for document in documents]
     for _ in range(_WRITES):
         listed = _from_tag(repository, subject)
-        if any(item.digest == document.digest for item in listed):
+        missing = _not_in(listed, entries)
+        if not missing:
             return
-        manifests = [item.to_json() for item in (*listed, entry)]
+        manifests = [item.to_json() for item in (*listed, *missing)]
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
         repository.put_manifest(Document.of(index, OCI_INDEX), fallback_tag(subject))
-    if all(item.digest != document.digest for item in _from_tag(repository, subject)):
+    missing = _not_in(_from_tag(repository, subject), entries)
+    if missing:
         raise RegistryError(
-            f"cannot list {document.digest} as a referrer in {repository}",
+            f"cannot list {missing[0].digest} as a referrer in {repository}",
             f"others keep writing the tag {fallback_tag(subject)}",
             "run the same command again",
         )
+
+
+def _not_in(listed: Sequence[Descriptor], entries: Sequence[Descriptor]) -> list[Descriptor]:
+    there = {item.digest for item in listed}
+    return [item for item in entries if item.digest not in there]
 
 
 def artifact_type_of(document: Document) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -37,6 +37,8 @@ class Repository:
         """also: permissions to ask for together with those each request needs."""
         self.host = session.host
         self.name = name
+        self.lists_by_tag = False
+        """Whether referrers were found to be listed under a tag, for want of an API."""
         self._session = session
         self._uploads = uploads
         self._pull = frozenset({Permission(name, "pull")})
@@ -94,6 +96,21 @@ class Repository:
         Where the registry keeps no referrers itself, the fall-back tag of the document's subject
         is written too. Raises MissingBlobs when blobs it names are not in this repository.
         """
+        subject = document.subject
+        if self._put(document, reference) and subject is not None:
+            write_fallback(self, [document], subject.digest)
+
+    def put_referrers(self, documents: Sequence[Document]) -> None:
+        """Store documents that refer to one subject under their digests; where the registry keeps
+        no list of them, that is written once. Raises MissingBlobs as put_manifest does."""
+        unlisted = [document for document in documents if self._put(document, None)]
+        subjects = {item.subject.digest for item in unlisted if item.subject is not None}
+        for digest in subjects:
+            ours = [item for item in unlisted if item.subject and item.subject.digest == digest]
+            write_fallback(self, ours, digest)
+
+    def _put(self, document: Document, reference: str | None) -> bool:
+        """Store a document; whether it has a subject of which the registry keeps no list."""
         call = self._call(
             "PUT",
             f"manifests/{reference or document.digest}",
@@ -106,7 +123,7 @@ class Repository:
         if answer.status == 412 and reference and self._names(reference, document):
             # Harbor refuses an immutable tag even what it names already: a reply that was lost,
             # or another push of the same image, came first.
-            return
+            return False
         if answer.status not in (200, 201, 202):
             raise self._session.error(call, answer)
         stated = answer.headers.get("docker-content-digest", "")
@@ -115,9 +132,7 @@ class Repository:
                 f"{self.host} stored {self._at(reference or document.digest)} as something else",
                 f"it answers with {stated}, not {document.digest}",
             )
-        subject = document.subject
-        if subject is not None and "oci-subject" not in answer.headers:
-            write_fallback(self, document, subject.digest)
+        return document.subject is not None and "oci-subject" not in answer.headers
 
     def delete_manifest(self, digest: str) -> None:
         """Delete a manifest by digest, and with it every tag on it; NotFound when it is not there.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from registry.blobs import Chunk
 from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
-from registry.origin import Origin, RemoteStore, open_from, same_place
+from registry.origin import Origin, RemoteStore, open_from, put_referrers, same_place
 from registry.progress import SILENT, Progress
 from registry.reference import is_digest
 from registry.store import Store
@@ -189,9 +189,10 @@ def send(
         tally += _copy_blobs_and_children(job, root)
     if options.referrers:
         # By digest first: signatures are there before the tag that is checked against them.
-        _put(job, root, root.digest)
+        if wanted is not None:
+            _put(job, root, root.digest)
         tally += _copy_referrers(job, root)
-    if wanted is not None:
+    if wanted is not None and not (options.referrers and wanted == root.digest):
         _put(job, root, wanted)
     return tally
 
@@ -394,22 +395,44 @@ def _copy_referrers(job: Job, subject: Document) -> Tally:
     """Copy what refers to a document, and what refers to that in turn."""
     tally = Tally()
     waiting, seen = [subject], {subject.digest}
+    images = {subject.digest}
     while waiting:
         document = waiting.pop()
+        found = []
         for descriptor in job.source.referrers(document.digest):
-            if descriptor.digest in seen:
-                continue
-            seen.add(descriptor.digest)
-            found = job.source.manifest(descriptor.digest)
-            waiting.append(found)
-            if job.target.manifest_descriptor(found.digest) is None:
-                tally += _copy_blobs_and_children(job, found)
-                _put(job, found, None)
+            if descriptor.digest not in seen:
+                seen.add(descriptor.digest)
+                found.append(job.source.manifest(descriptor.digest))
+        tally += _copy_missing_referrers(job, document, found)
+        waiting += found
         for child in document.manifests:
             if child.digest not in seen:
                 seen.add(child.digest)
+                images.add(child.digest)
                 waiting.append(job.source.manifest(child.digest))
-        tally += _copy_signature_tags(job, document.digest)
+        if document.digest in images:
+            tally += _copy_signature_tags(job, document.digest)
+    return tally
+
+
+def _copy_missing_referrers(job: Job, subject: Document, found: Sequence[Document]) -> Tally:
+    """Bring documents that refer to one subject into the target, as far as it has them not."""
+    if not found:
+        return Tally()
+    listed = {item.digest for item in job.target.referrers(subject.digest)}
+    # A list may name what is gone; what it does not name has to be put in any case.
+    missing = [
+        item
+        for item in found
+        if item.digest not in listed or job.target.manifest_descriptor(item.digest) is None
+    ]
+    tally = sum((_copy_blobs_and_children(job, item) for item in missing), Tally())
+    if missing and not job.options.dry_run:
+        try:
+            put_referrers(job.target, missing)
+        except MissingBlobs:
+            for item in missing:
+                _put(job, item, None)
     return tally
 
 

@@ -6,15 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from semver import Version
+
 from registry.client import RegistryClient
-from registry.copying import CopyRequest, copy_images
 from registry.errors import NotFound, Refused
-from registry.location import Location
+from registry.oci import Descriptor, Document
 from registry.progress import SILENT, Progress
 from registry.push import check_read_back
 from registry.reference import Reference
+from registry.remembered import Contents, Remembered
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally
+from registry.transfer import CopyOptions, Tally, send
+from release.tags import TagScheme
+
+# From so many layers on it is looked for an image in the target that has them already.
+_MANY = 4
 
 Check = Callable[[Store, str], None]
 """Looks at a manifest by its digest in a repository; raises Refused when it is not fit."""
@@ -24,7 +30,7 @@ Check = Callable[[Store, str], None]
 class Promotion:
     """From where to where. source: pinned by digest. target: with the tag it gets there.
 
-    move: the target's tag may name something else already.
+    move: the target's tag may name something else already, even if it is a version's.
     """
 
     source: Reference
@@ -83,30 +89,70 @@ def promote(
     check: Check,
     *,
     options: CopyOptions,
+    scheme: TagScheme | None = None,
     progress: Progress = SILENT,
 ) -> Promoted:
     """Copy the image and all its referrers; the tag moves last, once it is known to be whole.
 
-    check is asked before anything is sent, and of what arrived. Raises Refused when it says no,
-    or when the tag names something else; nothing has moved then.
+    check is asked before anything is sent, and of what arrived, before the tag names it. scheme:
+    tells tags that name one version from those that move. Raises Refused when check says no, or
+    when a version's tag names something else; no tag has moved then.
     """
     before = client.requests
+    scheme = scheme or TagScheme()
     source, target = promotion.source, promotion.target
     digest = source.digest or ""
-    check(client.repository(source.host, source.repository), digest)
-    into = client.repository(target.host, target.repository, push=True)
+    contents = Contents()
+    held = Remembered(client.repository(source.host, source.repository), contents, frozen=True)
+    check(held, digest)
+    nearby = [source.repository] if source.host == target.host else []
+    repository = client.repository(target.host, target.repository, push=True, mount_from=nearby)
+    into = Remembered(repository, contents)
     there = into.manifest_descriptor(target.target)
-    if there is not None and there.digest != digest and not promotion.move:
+    unchanged = there is not None and there.digest == digest
+    if (
+        there is not None
+        and not unchanged
+        and not promotion.move
+        and _is_version(promotion, scheme)
+    ):
         why = f"it names {there.digest}"
         hint = "promote it under another tag, or move this one with --move"
         raise Refused(f"{target} names another image", why, hint)
-    pinned = Reference(source.host, source.repository, None, digest)
-    request = CopyRequest(
-        Location(digest, pinned), Location(target.target, target), options=options
+    document = held.manifest(digest)
+    tally = send(
+        held,
+        into,
+        document,
+        None if unchanged else digest,
+        options=options,
+        progress=progress,
+        known=_held_already(into, document, there, scheme) if nearby and not unchanged else set(),
     )
-    (copied,) = copy_images(client, request, progress)
     if not options.dry_run:
-        check_read_back(into, target.target, copied.result.descriptor)
         check(into, digest)
-    result = copied.result
-    return Promoted(promotion, digest, result.tally, result.unchanged, client.requests - before)
+        if not unchanged:
+            into.put_manifest(document, target.target)
+        check_read_back(into, target.target, document.descriptor)
+    return Promoted(promotion, digest, tally, unchanged, client.requests - before)
+
+
+def _is_version(promotion: Promotion, scheme: TagScheme) -> bool:
+    """Whether the target's tag names one version, and so one image; others are there to move."""
+    tag = promotion.target.target
+    return Version.is_valid(tag) or scheme.parse_fixed(tag) is not None
+
+
+def _held_already(
+    into: Remembered, document: Document, there: Descriptor | None, scheme: TagScheme
+) -> set[str]:
+    """Blobs that an image in the target names, and so are there: two requests instead of many."""
+    if len(document.layers) < _MANY:
+        return set()
+    try:
+        tags = [] if there else into.tags()
+        versions = {tag: found[0] for tag in tags if (found := scheme.parse_fixed(tag))}
+        reference = there.digest if there else max(versions, key=lambda tag: versions[tag])
+        return {blob.digest for blob in into.manifest(reference).blobs()}
+    except (NotFound, ValueError):
+        return set()

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 @click.option("--policy", "policy_file", metavar="FILE",
               type=click.Path(dir_okay=False, path_type=Path),
               help="Rules on how it was made, as in `imgctl verify`.")  # fmt: skip
-@click.option("--move", is_flag=True, help="The tag may name another image there already.")
+@click.option(
+    "--move",
+    is_flag=True,
+    help="Also a tag that names a version may name another image there already.",
+)
 @click.option("--dry-run", is_flag=True, help="Look at everything, change nothing.")
 @registry_options
 @format_option
@@ -40,15 +44,18 @@ def command(
     """Copy the image REFERENCE with its signatures, provenance and SBOMs; the digest stays.
 
     Within one registry blobs are mounted, none are sent. The tag is the image's own unless --to
-    names another, and moves last.
+    names another. It moves last, once what arrived has been checked; one that names a version
+    (1.4.0, 1.4.0-l4t-r35.2.1) is not taken from another image.
     """
     from imgctl.output import print_json
     from imgctl.progress import moved
     from imgctl.progress import progress as shown
+    from imgctl.settings import section
     from registry.client import RegistryClient
     from registry.reference import Reference
     from registry.transfer import CopyOptions
     from release.promote import promote, resolve
+    from release.tags import TagScheme
 
     check = _check(keys, policy_file)
     source = Reference.parse(image)
@@ -56,7 +63,8 @@ def command(
     login = to.partition("/")[0]
     with shown() as progress, RegistryClient(registry.options(login), progress) as client:
         promotion = replace(resolve(client, source, to), move=move)
-        done = promote(client, promotion, check, options=options, progress=progress)
+        scheme = TagScheme.parse(section("tags"))
+        done = promote(client, promotion, check, options=options, scheme=scheme, progress=progress)
     if output_format == "json":
         print_json(done.to_json() | ({"dry_run": True} if dry_run else {}))
         return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from registry.errors import NotFound, RegistryError
 from registry.oci import Descriptor, Document, canonical_json
-from registry.origin import RemoteStore
+from registry.origin import RemoteStore, put_referrers
 from registry.signing import bundle, tags
 from registry.signing.bundle import Bundle
 from registry.signing.claims import Claim, Form, bundle_claims, tag_claims
@@ -115,8 +115,7 @@ def pending(
 def _bundles(
     repository: Store, document: Document, statements: Sequence[Statement], signer: Signer
 ) -> Attached:
-    """One referrer per statement, one after the other: where the registry keeps no list of them,
-    each changes the same tag."""
+    """One referrer per statement."""
     only = statements[0].predicate_type if len(statements) == 1 else ""
     claims, _ = bundle_claims(repository, document.digest, only)
     attached, missing = _split(claims, statements, signer.public)
@@ -130,10 +129,8 @@ def _bundles(
     if empty is not None and not repository.blob_exists(empty.digest):
         blobs[empty] = bundle.EMPTY
     _push_all(repository, blobs)
-    for statement, manifest in made.items():
-        repository.put_manifest(manifest)
-        attached[statement] = manifest.descriptor
-    return attached
+    put_referrers(repository, list(made.values()))
+    return attached | {statement: manifest.descriptor for statement, manifest in made.items()}
 
 
 def _bundle(statement: Statement, signer: Signer) -> bytes:

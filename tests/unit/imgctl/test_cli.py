@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -181,3 +184,13 @@ def _chunks(terminal: FileIO) -> Iterator[bytes]:
             yield terminal.read(1 << 16)
         except OSError:
             return
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_quietly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "imgctl", "--version"],
+        capture_output=True, text=True, timeout=30, check=False,
+        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "imgctl: interrupted\n")
