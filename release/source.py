@@ -71,9 +71,10 @@ def read_source(
 
 def _changed(top: Path, environment: Mapping[str, str], made: Path | None) -> tuple[str, ...]:
     """Paths in the whole tree that no commit holds: templates, settings and scripts beside the
-    image's own folder decide what is built, too."""
+    image's own folder decide what is built, too. A repository within the tree is none of it."""
     status = _git(top, environment, "status", "--porcelain=v1", "-z", "--no-renames", "-uall")
-    paths = (entry[3:] for entry in status.split("\0") if entry)
+    entries = (entry for entry in status.split("\0") if entry)
+    paths = (item[3:] for item in entries if not (item.startswith("?? ") and item.endswith("/")))
     ours = made.resolve() if made else None
     return tuple(
         path for path in paths if ours is None or not (top / path).resolve().is_relative_to(ours)

@@ -77,6 +77,10 @@ def test_a_change_anywhere_in_the_tree_makes_it_dirty_but_for_our_own_builds(
     source = read_source(repository / "images", ENVIRONMENT, repository / "dist")
     assert source is not None
     assert not source.dirty
+    git(repository, "init", "-q", "another")  # as a workflow checks its tools out
+    (repository / "another/file").write_text("1")
+    git(repository / "another", "add", ".")
+    git(repository / "another", "commit", "-qm", "first")
     (repository / "imgctl.yaml").write_text("3")
     source = read_source(repository / "images", ENVIRONMENT, repository / "dist")
     assert source is not None
