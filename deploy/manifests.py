@@ -47,6 +47,12 @@ def warnings(workload: Workload, kinds: Sequence[str]) -> list[str]:
             f"a Jetson offers one {workload.gpu_resource}: a pod that asks for {workload.gpus}"
             " stays Pending"
         )
+    whole = workload.gpus == 1 and not workload.shared
+    if "deployment" in kinds and whole and workload.node and workload.replicas > 1:
+        found.append(
+            f"{workload.node} has one {workload.gpu_resource}: of {workload.replicas} replicas one"
+            " runs and the others stay Pending; share it with --shared"
+        )
     if workload.shared and not workload.memory:
         found.append(
             "time-slicing isolates no memory: pods on one Jetson share its RAM; set --memory"

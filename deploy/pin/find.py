@@ -14,9 +14,10 @@ from registry.errors import BadInput
 
 _MARK = "\ufeff"
 _NULL = ("", "~", "null", "Null", "NULL")
-_LIKELY = re.compile(r"[a-z0-9][\w.:/-]*[:/][\w./:-]*\w(?:@sha256:[0-9a-f]{64})?", re.ASCII)
+_LIKELY = re.compile(r"(?!.*//)[a-z0-9][\w.:/-]*[:/][\w./:-]*\w(?:@sha256:[0-9a-f]{64})?", re.ASCII)
 _CERTAIN = re.compile(
-    r"[a-z0-9][\w.:/-]*(?::\w[\w.-]*(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})", re.ASCII
+    r"(?!.*//)[a-z0-9][\w.:/-]*(?::\w[\w.-]*(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})",
+    re.ASCII,
 )
 _OBJECT = re.compile(r"""\A\s*[\[{]|^\s*(?:-\s+)?["']?apiVersion["']?\s*:""", re.MULTILINE)
 _PATCH = re.compile(r"""["']?\bop["']?\s*:\s*["']?(?:add|replace)\b""")

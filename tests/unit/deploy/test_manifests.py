@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import kubernetes_validate
@@ -118,6 +119,14 @@ def test_batch_program_in_a_deployment_is_warned_about() -> None:
     assert any("--kind job" in line for line in warnings(workload(), ["deployment"]))
     assert warnings(workload(batch=False), ["deployment"]) == []
     assert warnings(workload(), ["job"]) == []
+
+
+def test_more_replicas_than_a_node_has_gpus_are_warned_about() -> None:
+    many = workload(batch=False, gpus=1, node="orin", replicas=3)
+    assert any("of 3 replicas one" in line for line in warnings(many, ["deployment"]))
+    assert warnings(many, ["pod"]) == []
+    assert warnings(replace(many, shared=True, memory="2Gi"), ["deployment"]) == []
+    assert warnings(replace(many, node=""), ["deployment"]) == []
 
 
 def test_sharing_without_a_memory_limit_is_warned_about() -> None:

@@ -204,6 +204,8 @@ def test_images_in_settings_are_taken_when_they_say_which(kind: str, field: str)
     for text in settings("a/b:1") + settings(f"b@{DIGEST}"):
         assert images(text) in (["a/b:1"], [f"b@{DIGEST}"])
         assert any("not YAML" in note for note in notes(text))
+    for text in settings("http://a.test:80"):
+        assert images(text) == []
     for text in settings("assets/logo.png"):
         assert images(text) == []
         assert f"--image-path '{kind}:{field}[\"app.json\"].runner[*].image'" in "".join(
