@@ -193,10 +193,7 @@ def _look(
             (found,) = kubectl.objects("get", item.address, *_in(item))
             status = status_of(found)
             if status.state not in (RUNNING, FINISHED):
-                pods = kubectl.objects(
-                    "get", "pods", "-l", f"app.kubernetes.io/name={item.name}", *_in(item)
-                )
-                lines += troubles(pods, image)
+                lines += troubles(_pods(kubectl, item, reporter), image)
         except ClusterUnreachable as error:
             reporter.say("", f"{error.what}; asking again ({error.why})")
             continue
@@ -207,6 +204,19 @@ def _look(
     for line in lines:
         reporter.say(line, "")
     return statuses, lines
+
+
+def _pods(kubectl: Kubectl, item: Applied, reporter: _Reporter) -> list[Object]:
+    """The pods of an object; none where one may see it and not them."""
+    try:
+        return kubectl.objects(
+            "get", "pods", "-l", f"app.kubernetes.io/name={item.name}", *_in(item)
+        )
+    except ClusterUnreachable:
+        raise
+    except ImgctlError as error:
+        reporter.say("pods", f"not to be had: {error.why or error.what}")
+        return []
 
 
 def _done(item: Applied, status: Status | None, until: str) -> bool:

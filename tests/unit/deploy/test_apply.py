@@ -169,6 +169,16 @@ def test_each_change_is_said_once(tmp_path: Path) -> None:
     assert lines.said == ["job/mnist: its pod is not ready", "job/mnist: running"]
 
 
+def test_who_may_not_see_pods_still_sees_the_rollout(tmp_path: Path) -> None:
+    forbidden = {"err": "Error from server (Forbidden): pods is forbidden: User cannot list\n"}
+    waits = out(job(active=1))
+    double = KubectlDouble(tmp_path, get_job=[waits, waits, RUNS], get_pods=[forbidden])
+    lines = Lines()
+    follow(double.kubectl, [APPLIED], "x", patience(), lines)
+    assert lines.said[0].startswith("pods: not to be had: Error from server (Forbidden)")
+    assert lines.said[1:] == ["job/mnist: its pod is not ready", "job/mnist: running"]
+
+
 def test_a_cluster_that_falls_silent_is_asked_again(tmp_path: Path) -> None:
     double = KubectlDouble(tmp_path, get_job=[DOWN, DOWN, RUNS])
     lines = Lines()
