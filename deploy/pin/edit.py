@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 
@@ -10,6 +11,7 @@ from deploy.pin.parted import Edit
 from deploy.pin.plan import Pin
 from registry.errors import BadInput
 
+_SECRET = re.compile(r"""\bkind\\?["']?\s*:\s*\\?["']?Secret\b""")
 _AROUND = 3  # lines of context
 
 
@@ -34,6 +36,11 @@ def _edits(pin: Pin) -> list[Edit]:
         return field.parts.edits(field.image, pin.after)
     except BadInput as error:
         raise BadInput(f"{pin.place}: {field.image}: {error.why}", "", error.hint) from error
+
+
+def holds_secrets(change: Change) -> bool:
+    """Whether lines around a change may be a Secret's, which no log should hold."""
+    return _SECRET.search(change.after) is not None
 
 
 def diff(change: Change) -> str:

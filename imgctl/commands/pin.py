@@ -250,11 +250,16 @@ def _to_stdout(found: Found, done: Outcome) -> None:
 
 
 def _print_diff(done: Outcome) -> None:
-    from deploy.pin.edit import diff
+    from deploy.pin.edit import diff, holds_secrets
 
-    for change in done.changes:
-        click.echo(diff(change), nl=False)
     pins = done.plan.pins
+    for change in done.changes:
+        if not holds_secrets(change):
+            click.echo(diff(change), nl=False)
+            continue
+        for pin in pins:
+            if pin.place.path == change.path and pin.changed:
+                click.echo(f"{pin.place}: {pin.place.field.image} -> {pin.after}")
     changed, skipped = (sum(pin.changed for pin in pins), sum(pin.how == "skipped" for pin in pins))
     left = f", {skipped} left alone" if skipped else ""
     fields = f"{len(pins)} image field{'s' * (len(pins) != 1)}"

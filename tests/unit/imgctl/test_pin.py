@@ -237,6 +237,20 @@ def test_a_build_that_is_used_nowhere_is_warned_of(
     assert "is used nowhere: no field names mnist" in err
 
 
+def test_lines_of_a_file_with_a_secret_are_not_shown(
+    imgctl: Imgctl, registry: str, folder: Path
+) -> None:
+    digest = push(registry, "p/hush", "1")
+    image = f"{registry}/p/hush:1"
+    settings = json.dumps({"image": image, "password": "opensesame"})
+    secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"a.json": settings}}
+    (folder / "a.yaml").write_text(json.dumps(secret))
+    code, out, err = imgctl("a.yaml", "--no-lock")
+    assert (code, out) == (0, f"a.yaml:1: {image} -> {image}@{digest}\n")
+    assert "opensesame" not in err
+    assert f"{image}@{digest}" in (folder / "a.yaml").read_text()
+
+
 def test_what_others_fill_in_is_counted(imgctl: Imgctl, pod: Callable[..., Path]) -> None:
     pod("'{{ .Values.image }}'")
     code, out, err = imgctl("pod.yaml")
