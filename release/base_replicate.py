@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from registry.errors import ImgctlError, NotFound, Refused
 from registry.harbor import replication
 from registry.harbor.api import HarborApi
-from registry.harbor.registries import Endpoint, find, set_up_endpoint
-from registry.harbor.replication import by_folder, set_up_replication
+from registry.harbor.registries import Endpoint
+from registry.harbor.replication import by_folder, set_up_replications
 from registry.harbor.steps import State, Step
 from registry.reference import Reference
 from release.base_sync import Synced, SyncWork, WantedBase
@@ -32,13 +32,9 @@ def set_up(
                 f"it is a base of {', '.join(item.images)}",
                 "bring it without --replicate, or name only images whose base is there",
             )
-    dry_run = work.options.dry_run
-    for step in set_up_endpoint(api, endpoint, dry_run=dry_run):
+    wishes = _replications(work, wanted)
+    for step in set_up_replications(api, endpoint, wishes, dry_run=work.options.dry_run):
         yield _allowed(step)
-    known = find(api, endpoint.url) or endpoint
-    for wish in _replications(work, wanted):
-        for step in set_up_replication(api, known, wish, dry_run=dry_run):
-            yield _allowed(step)
 
 
 def replicate(work: SyncWork, api: HarborApi, wanted: Sequence[WantedBase]) -> list[Synced]:

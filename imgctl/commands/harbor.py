@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from registry.harbor.accounts import RobotWish
     from registry.harbor.overview import Overview
     from registry.harbor.projects import ProjectPolicy
+    from registry.harbor.replication import Replication
     from registry.harbor.rules import Retention
     from registry.harbor.steps import Step
 
@@ -75,6 +76,11 @@ for child in (artifacts, collect, copy, robot, tag):
               help="Also a project that fetches from NVIDIA's registry, and keeps.")  # fmt: skip
 @click.option("--public-cache", is_flag=True,
               help="Everybody may pull through it; CI's account could not else.")  # fmt: skip
+@click.option("--replicate", metavar="REPOSITORY:TAG", multiple=True,
+              help="Also a rule by which Harbor brings this from NVIDIA's registry when it is run; "
+              "`base sync --replicate` finds out what images need.")  # fmt: skip
+@click.option("--replicate-to", default="nvcr", show_default=True, metavar="PROJECT",
+              help="Where to.")  # fmt: skip
 @upstream_options
 @dry_run_option
 @harbor_options
@@ -97,11 +103,13 @@ def init(
     from imgctl.progress import size
     from registry.harbor import projects
     from registry.harbor.proxy import set_up_proxy_cache
+    from registry.harbor.replication import set_up_replications
     from registry.harbor.setup import ProjectWish, set_up_project
     from registry.harbor.steps import State
 
     projects.check_project(project)
     _check_cache(project, given)
+    replications = _replications(given)
     accounts = _robots(harbor_host(harbor or ""), project, given)
     policy, visible = _policy(given)
     retention = _retention(given, policy)
@@ -121,6 +129,8 @@ def init(
         if given["proxy_cache"]:
             name, public = given["proxy_cache"], given["public_cache"]
             show(set_up_proxy_cache(api, name, endpoint(given), public=public, dry_run=dry_run))
+        if replications:
+            show(set_up_replications(api, endpoint(given), replications, dry_run=dry_run))
         version = str(api.version)
     if output_format == "json":
         value: dict[str, Any] = {"host": api.host, "version": version, "project": project}
@@ -145,6 +155,25 @@ def _check_cache(project: str, given: dict[str, Any]) -> None:
             "nobody can push to one",
             "name another project with --proxy-cache",
         )
+
+
+def _replications(given: dict[str, Any]) -> tuple[Replication, ...]:
+    """What Harbor is to bring itself; raises BadInput."""
+    from registry.harbor.projects import check_project
+    from registry.harbor.replication import by_folder
+    from registry.reference import Reference
+
+    images = []
+    for text in given["replicate"]:
+        host = endpoint(given).url.partition("://")[2]
+        parsed = Reference.parse(f"{host}/{text.removeprefix(f'{host}/')}")
+        if not parsed.tag or parsed.digest:
+            hint = "write REPOSITORY:TAG, like nvidia/l4t-base:r35.2.1"
+            raise BadInput(
+                f"--replicate {text} names no tag", "Harbor finds only what is named", hint
+            )
+        images.append((parsed.repository, parsed.tag))
+    return by_folder("imgctl", images, check_project(given["replicate_to"]))
 
 
 def _policy(given: dict[str, Any]) -> tuple[ProjectPolicy, bool | None]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from registry.errors import RegistryError
 from registry.harbor.api import HarborApi, Query, created_id
-from registry.harbor.registries import Endpoint
+from registry.harbor.registries import Endpoint, set_up_endpoint
+from registry.harbor.registries import find as find_endpoint
 from registry.harbor.steps import State, Step, attempt
 from registry.harbor.values import mapping, mappings, number, text
 from registry.progress import SILENT, Progress
@@ -87,6 +88,20 @@ def set_up_replication(
 ) -> Iterator[Step]:
     """Make the policy, or bring the one of its name to it; one step."""
     yield from attempt(f"replication {wish.name}", partial(_policy, api, endpoint, wish, dry_run))
+
+
+def set_up_replications(
+    api: HarborApi, endpoint: Endpoint, wishes: Sequence[Replication], *, dry_run: bool = False
+) -> Iterator[Step]:
+    """The endpoint and the policies that fetch from it, a step each. Takes a system administrator;
+    ends after a refused endpoint."""
+    for step in set_up_endpoint(api, endpoint, dry_run=dry_run):
+        yield step
+        if step.state is State.REFUSED:
+            return
+    known = find_endpoint(api, endpoint.url) or endpoint
+    for wish in wishes:
+        yield from set_up_replication(api, known, wish, dry_run=dry_run)
 
 
 def _policy(api: HarborApi, endpoint: Endpoint, wish: Replication, dry_run: bool) -> Step:

@@ -154,6 +154,9 @@ def test_an_account_that_may_not_do_it_ends_in_1_with_the_reason(
         (("--proxy-cache", PROJECT), "cannot be its own proxy cache"),
         (("--proxy-cache", "cache", "--upstream", "nvcr.io"), "write https://nvcr.io"),
         (("--public-cache",), "goes with --proxy-cache"),
+        (("--replicate", "nvidia/l4t-base"), "names no tag"),
+        (("--replicate", "nvidia/L4T:1"), "lower case"),
+        (("--replicate", "nvidia/x:1", "--replicate-to", "Bad"), "cannot be the name"),
         (("--push-robot", "C I"), "cannot be the name of a robot account"),
         (("--push-robot", "ci", "--pull-robot", "ci"), "both accounts would be 'ci'"),
         (("--secrets", "s", "--secret-name", "A B"), "secret name"),
@@ -192,6 +195,21 @@ def test_init_makes_a_proxy_cache_of_nvidias_registry_when_asked(
         assert code == 0, err
         assert out.splitlines()[-1].startswith(f"{state:<8}  proxy cache cache")
     assert harbor.double.state.projects["cache"].registry_id
+
+
+def test_init_makes_a_replication_rule_of_nvidias_registry_when_asked(
+    call: Call, harbor: RunningHarbor
+) -> None:
+    tags = ("nvidia/l4t-base:r35.2.1", "nvcr.io/nvidia/l4t-jetpack:r35.2.1")
+    rules = [part for tag in tags for part in ("--replicate", tag)]
+    for state in ("would make", "made", "there"):
+        more = ("--dry-run",) if state == "would make" else ()
+        code, out, err = call("harbor", "init", *rules, *more)
+        assert code == 0, err
+        assert out.splitlines()[-1].startswith(state)
+        assert "nvidia/{l4t-base,l4t-jetpack}:r35.2.1" in out
+    (policy,) = harbor.double.state.policies.values()
+    assert (policy["dest_namespace"], policy["trigger"]) == ("nvcr", {"type": "manual"})
 
 
 # --- status ---
