@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from registry.blobs import Chunk
+from registry.attached import attached
 from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin, RemoteStore, open_from, put_referrers, same_place
@@ -191,7 +192,7 @@ def send(
         # By digest first: signatures are there before the tag that is checked against them.
         if wanted is not None:
             _put(job, root, root.digest)
-        tally += _copy_referrers(job, root)
+        tally += _copy_attached(job, root)
     if wanted is not None and not (options.referrers and wanted == root.digest):
         _put(job, root, wanted)
     return tally
@@ -391,31 +392,21 @@ class _Stream:
             raise
 
 
-def _copy_referrers(job: Job, subject: Document) -> Tally:
-    """Copy what refers to a document, and what refers to that in turn."""
+def _copy_attached(job: Job, root: Document) -> Tally:
+    """Copy what is attached to a document and to what is below it."""
+    plain = replace(job, options=replace(job.options, referrers=False, platform=None))
     tally = Tally()
-    waiting, seen = [subject], {subject.digest}
-    images = {subject.digest}
-    while waiting:
-        document = waiting.pop()
-        found = []
-        for descriptor in job.source.referrers(document.digest):
-            if descriptor.digest not in seen:
-                seen.add(descriptor.digest)
-                found.append(job.source.manifest(descriptor.digest))
-        tally += _copy_missing_referrers(job, document, found)
-        waiting += found
-        for child in document.manifests:
-            if child.digest not in seen:
-                seen.add(child.digest)
-                images.add(child.digest)
-                waiting.append(job.source.manifest(child.digest))
-        if document.digest in images:
-            tally += _copy_signature_tags(job, document.digest)
+    for found in attached(job.source, root):
+        tally += _copy_referrers(job, found.subject, found.referrers)
+        for tag, document in found.tagged.items():
+            already = job.target.manifest_descriptor(tag)
+            if already is None or already.digest != document.digest:
+                tally += _copy_blobs_and_children(plain, document)
+                _put(job, document, tag)
     return tally
 
 
-def _copy_missing_referrers(job: Job, subject: Document, found: Sequence[Document]) -> Tally:
+def _copy_referrers(job: Job, subject: Document, found: Sequence[Document]) -> Tally:
     """Bring documents that refer to one subject into the target, as far as it has them not."""
     if not found:
         return Tally()
@@ -433,22 +424,6 @@ def _copy_missing_referrers(job: Job, subject: Document, found: Sequence[Documen
         except MissingBlobs:
             for item in missing:
                 _put(job, item, None)
-    return tally
-
-
-def _copy_signature_tags(job: Job, digest: str) -> Tally:
-    """Copy cosign's older form: tags named after the digest they belong to."""
-    tally = Tally()
-    plain = replace(job, options=replace(job.options, referrers=False, platform=None))
-    for kind in ("sig", "att", "sbom"):
-        tag = f"{digest.replace(':', '-')}.{kind}"
-        if job.source.manifest_descriptor(tag) is None:
-            continue
-        document = job.source.manifest(tag)
-        already = job.target.manifest_descriptor(tag)
-        if already is None or already.digest != document.digest:
-            tally += _copy_blobs_and_children(plain, document)
-            _put(job, document, tag)
     return tally
 
 
