@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from registry.blobs import Chunk
 from registry.attached import attached
+from registry.blobs import Chunk
 from registry.errors import ImgctlError, MissingBlobs, NotFound, Unreachable
 from registry.oci import Descriptor, Document, Platform
 from registry.origin import Origin, RemoteStore, open_from, put_referrers, same_place
