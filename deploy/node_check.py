@@ -9,97 +9,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 from builder.bases import BaseImage, check_host, resolve
 from builder.definition import ImageDefinition
 from builder.device import Device, identify
 from builder.matrix import L4TRelease, Matrix, number
 from builder.recipe import find
-from deploy import node_install
+from deploy import node_containerd, node_docker, node_install
 from deploy.device_plugin import least_toolkit
-from deploy.node_containerd import edit_config_toml, stated_version, systemd_cgroup
-from deploy.node_docker import edit_daemon_json
 from deploy.node_facts import NodeFacts
 from deploy.node_files import RuntimeWish
+from deploy.node_report import (
+    TOOLKIT_PACKAGES,
+    ImageCheck,
+    NodeCheck,
+    NodeReport,
+    containerd_version,
+    docker_version,
+    has_containerd,
+    has_docker,
+)
 from registry.errors import BadInput, ImgctlError, Refused
 
-State = Literal["ok", "warning", "failed"]
 Version = tuple[int, ...]
 
-_TOOLKIT = ("nvidia-container-toolkit", "nvidia-container-toolkit-base", "nvidia-container-runtime")
 # From here on the toolkit mounts CUDA and its like from an r32 host only on request.
 _CSV_BY_REQUEST = (1, 9)
 _FULL = 0.8
 _ROOM = 4 << 30  # bytes beyond the base: the unpacked layers and what they are unpacked from
-
-
-@dataclass(frozen=True)
-class NodeCheck:
-    """One thing looked at. fix: commands to be run on the device, in order."""
-
-    name: str
-    state: State
-    what: str
-    fix: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return {"name": self.name, "state": self.state, "what": self.what, "fix": list(self.fix)}
-
-
-@dataclass(frozen=True)
-class ImageCheck:
-    """Whether an image of the catalogue runs on the device. base: the reference it is built on.
-
-    why: what stands in the way; empty when it runs. build: the command that builds it.
-    """
-
-    image: str
-    runs: bool
-    base: str = ""
-    why: str = ""
-    build: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return {
-            "image": self.image,
-            "runs": self.runs,
-            "base": self.base,
-            "why": self.why,
-            "build": self.build,
-        }
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """What was found. device: None when it is no Jetson, or does not say what it is."""
-
-    device: Device | None
-    release: L4TRelease | None
-    checks: tuple[NodeCheck, ...]
-    images: tuple[ImageCheck, ...]
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing failed and at least one image runs."""
-        failed = any(check.state == "failed" for check in self.checks)
-        return not failed and any(image.runs for image in self.images)
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        device = self.device
-        return {
-            "ready": self.ready,
-            "l4t": device.l4t if device else None,
-            "jetpack": self.release.jetpack if self.release else None,
-            "module": device.module if device else None,
-            "model": device.model if device else "",
-            "checks": [check.to_json() for check in self.checks],
-            "images": [image.to_json() for image in self.images],
-        }
 
 
 def check_node(
@@ -111,7 +49,7 @@ def check_node(
         device = identify(matrix, facts.release, core, facts.compatible, facts.model)
     except ImgctlError as error:
         no_jetson = NodeCheck("L4T", "failed", f"{error.what}: {error.why}")
-        return NodeReport(None, None, (no_jetson,), ())
+        return NodeReport(None, None, (no_jetson,), (), facts)
     release = _release(matrix, device)
     checks = [_l4t(matrix, device, release), _module(matrix, device, release)]
     if release is not None:
@@ -120,7 +58,7 @@ def check_node(
     checks += _cgroup_driver(facts) if kubeedge else []
     checks += [_disk(facts, matrix, release, kubeedge=kubeedge), _jtop(facts, release)]
     images = tuple(_image(matrix, release, item) for item in definitions) if release else ()
-    return NodeReport(device, release, tuple(checks), images)
+    return NodeReport(device, release, tuple(checks), images, facts)
 
 
 def _release(matrix: Matrix, device: Device) -> L4TRelease | None:
@@ -174,7 +112,7 @@ def _jetpack(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
 
 
 def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
-    name = next((item for item in _TOOLKIT if item in facts.packages), "")
+    name = next((item for item in TOOLKIT_PACKAGES if item in facts.packages), "")
     # What JetPack 4 brings is older than any that the device plugin works with.
     install = node_install.toolkit(newest=bool(name) or release.major <= 32)
     if not name:
@@ -187,7 +125,7 @@ def _toolkit(facts: NodeFacts, release: L4TRelease) -> NodeCheck:
         what = f"{name} {version}: {why} since {wanted}, which JetPack's own apt source may lack"
         return NodeCheck("container toolkit", "warning", what, install)
     told = f"{name} {version}"
-    if release.major <= 32 and numbers(version) >= _CSV_BY_REQUEST and name != _TOOLKIT[-1]:
+    if release.major <= 32 and numbers(version) >= _CSV_BY_REQUEST and name != TOOLKIT_PACKAGES[-1]:
         told += "; images must ask for the host's CUDA (NVIDIA_REQUIRE_JETPACK), as ours do"
     return NodeCheck("container toolkit", "ok", told)
 
@@ -196,9 +134,9 @@ def _runtimes(facts: NodeFacts, release: L4TRelease | None, *, kubeedge: bool) -
     """Docker and containerd, so far as installed; what nobody uses cannot fail the device."""
     found = {}
     wish = RuntimeWish(default=kubeedge)
-    if facts.docker or "docker.io" in facts.packages or "docker-ce" in facts.packages:
+    if has_docker(facts):
         found["docker"] = _docker(facts, release, wish)
-    if facts.containerd or "containerd" in facts.packages or "containerd.io" in facts.packages:
+    if has_containerd(facts):
         found["containerd"] = _containerd(facts, wish)
     if not found:
         package = "containerd" if kubeedge else "docker.io"
@@ -234,7 +172,7 @@ def _spared(check: NodeCheck, name: str, needed: str) -> NodeCheck:
 
 
 def _docker(facts: NodeFacts, release: L4TRelease | None, wish: RuntimeWish) -> NodeCheck:
-    version = facts.docker or facts.packages.get("docker-ce") or facts.packages.get("docker.io", "")
+    version = docker_version(facts)
     if release and numbers(version)[:1] >= (28,) and release.number < (36, 4, 4):
         what = f"{version}: 28 and later need iptable_raw, in JetPack's kernel since 6.2.1"
         return NodeCheck("Docker", "failed", what, node_install.older_docker(facts.packages))
@@ -242,9 +180,8 @@ def _docker(facts: NodeFacts, release: L4TRelease | None, wish: RuntimeWish) -> 
 
 
 def _containerd(facts: NodeFacts, wish: RuntimeWish) -> NodeCheck:
-    packages = facts.packages
-    version = facts.containerd or packages.get("containerd.io") or packages.get("containerd", "")
-    if numbers(version)[:1] == (1,) and stated_version(facts.config_toml) == 3:
+    version = containerd_version(facts)
+    if numbers(version)[:1] == (1,) and node_containerd.stated_version(facts.config_toml) == 3:
         what = f"{version}: config.toml is of version 3, which only containerd 2 reads"
         fix = (
             "containerd config default | sudo tee /etc/containerd/config.toml",
@@ -265,7 +202,8 @@ def _configure(runtime: str, wish: RuntimeWish) -> tuple[str, ...]:
 
 def _configured(name: str, runtime: str, version: str, text: str, wish: RuntimeWish) -> NodeCheck:
     """Whether `imgctl node config` would change anything."""
-    edit = edit_daemon_json if runtime == "docker" else edit_config_toml
+    docker = runtime == "docker"
+    edit = node_docker.edit_daemon_json if docker else node_containerd.edit_config_toml
     shown = version or "version not known"
     try:
         change = edit(text, wish)
@@ -282,7 +220,7 @@ def _configured(name: str, runtime: str, version: str, text: str, wish: RuntimeW
 def _cgroup_driver(facts: NodeFacts) -> list[NodeCheck]:
     """Whether edgecore and containerd agree on who makes cgroups; nothing where that is unknown."""
     wanted = facts.edgecore_config.get("cgroupDriver", "")
-    systemd = systemd_cgroup(facts.config_dump or facts.config_toml)
+    systemd = node_containerd.systemd_cgroup(facts.config_dump or facts.config_toml)
     if wanted not in ("systemd", "cgroupfs") or systemd is None:
         return []
     has = "systemd" if systemd else "cgroupfs"

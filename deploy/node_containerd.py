@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from deploy import toml_edit
@@ -140,6 +141,16 @@ def stated_version(text: str) -> int:
     return version if isinstance(version, int) else 1
 
 
+def default_runtime(text: str) -> str | None:
+    """The runtime that a config.toml makes the default, runc where it says none; None: no TOML."""
+    plugin = CRI_RUNTIME_V3 if stated_version(text) == 3 else CRI_V2
+    path = ("plugins", plugin, "containerd", "default_runtime_name")
+    try:
+        return str(_Draft(PlainText.of(text).text, "").get(path) or RUNC)
+    except BadInput:
+        return None
+
+
 def systemd_cgroup(text: str) -> bool | None:
     """Whether runc's entry in a config.toml has systemd make cgroups; None when it has no entry."""
     plugin = CRI_RUNTIME_V3 if stated_version(text) == 3 else CRI_V2
@@ -152,6 +163,7 @@ def systemd_cgroup(text: str) -> bool | None:
     return bool(options.get("SystemdCgroup", False)) if runc and isinstance(options, dict) else None
 
 
+@lru_cache(maxsize=1)
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

@@ -48,6 +48,14 @@ def edit_daemon_json(text: str, wish: RuntimeWish, name: str = "daemon.json") ->
     return Edit(text, form.restored(after), tuple(why for _, _, why in changes), warnings)
 
 
+def default_runtime(text: str) -> str | None:
+    """The runtime that a daemon.json makes the default, runc where it says none; None: no JSON."""
+    try:
+        return str(_parse(PlainText.of(text).text, "").get("default-runtime") or "runc")
+    except BadInput:
+        return None
+
+
 def _cgroup_driver(
     config: dict[str, Any], systemd: bool, name: str
 ) -> list[tuple[Sequence[str], Any, str]]:

@@ -13,8 +13,8 @@ from imgctl.uniform import WholeHelpGroup
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
-    from deploy.node_check import NodeReport
     from deploy.node_files import Edit, RuntimeWish
+    from deploy.node_report import NodeReport
 
 DEFAULT_FILES = {
     "docker": Path("/etc/docker/daemon.json"),

@@ -10,8 +10,9 @@ import pytest
 
 from builder.definition import catalogue
 from builder.matrix import Matrix
-from deploy.node_check import NodeReport, check_node, numbers
+from deploy.node_check import check_node, numbers
 from deploy.node_facts import SCRIPT, parse_facts
+from deploy.node_report import NodeReport
 from registry.errors import BadInput
 
 ROOT = Path(__file__).parents[3]
@@ -330,3 +331,13 @@ def test_the_report_is_json() -> None:
     value = looked_at().to_json()
     assert (value["l4t"], value["jetpack"], value["module"]) == ("35.2.1", "5.1", "agx-orin")
     assert all(set(item) == {"name", "state", "what", "fix"} for item in value["checks"])
+    assert value["versions"] == {
+        "toolkit": "1.13.0-1", "docker": "20.10.12", "containerd": None, "jetson-stats": "4.2.1",
+        "edgecore": None,
+    }  # fmt: skip
+    assert value["default_runtime"] == {"docker": "nvidia", "containerd": None}
+    assert value["disk"]["free"] == 400_000_000 * 1024
+    other = looked_at(containerd=CONTAINERD, config_dump=SET_UP, daemon_json="{").to_json()
+    assert other["default_runtime"] == {"docker": None, "containerd": "nvidia"}
+    plain = looked_at(containerd=CONTAINERD, daemon_json="").to_json()
+    assert plain["default_runtime"] == {"docker": "runc", "containerd": "runc"}
