@@ -133,7 +133,7 @@ def registry_options(function: Command) -> Command:
             help="Send blobs in pieces of at most this size, like 64MiB, for a proxy in the way.",
         ),
     )
-    return _with(wrapper, options)
+    return with_options(wrapper, options)
 
 
 def docker_config() -> tuple[Path, dict[str, str]]:
@@ -181,7 +181,8 @@ def _largest_body(text: str) -> int:
     return size
 
 
-def _with(function: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+def with_options(function: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    """Add options to a command, in this order."""
     for option in reversed(options):
         function = option(function)
     return function

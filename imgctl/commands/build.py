@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from imgctl.build_options import build_arguments, build_options, buildx_options
 from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
 from registry.errors import BadInput, ImgctlError
 
@@ -21,39 +20,19 @@ if TYPE_CHECKING:
     from builder.planning import Settings, Workshop
     from builder.request import Request
 
-# Names of build arguments that should have been secrets.
-_SECRET = re.compile(r"passw|secret|token|api_?key|credential|private_?key", re.IGNORECASE)
-# RFC 3339 has four digits for the year.
-_LAST_SECOND = 253402300799
-
 
 @click.command(name="build")
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every image of the catalogue.")
 @click.option("--l4t", "releases", metavar="RELEASE", multiple=True,
               help="r35.2.1, jetpack-5.1, …; several times for several.")  # fmt: skip
-@click.option("--target-l4t", metavar="RELEASE", help="The devices' release, where it differs.")
 @click.option("--base", "family", metavar="FAMILY", help="Base family; see `imgctl l4t RELEASE`.")
 @base_tag_option
-@click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Takes the place of nvcr.io.")
-@click.option("--engine", type=click.Choice(["auto", "buildx", "direct"]), default="auto",
-              show_default=True, help="auto is buildx where it works, else direct.")  # fmt: skip
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
-@click.option("--builder", default="", metavar="NAME", help="buildx: this builder.")
-@click.option("--network", default="", metavar="MODE", help="buildx: network of RUN steps.")
-@click.option("--build-arg", "build_args", metavar="NAME[=VALUE]", multiple=True,
-              help="A value for ARG; without VALUE it is the environment's.")  # fmt: skip
+@build_options
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @click.option("--no-cache", is_flag=True, help="Build anew, even what is up to date.")
-@click.option("--cache-to", metavar="SPEC", multiple=True, help="buildx: export the cache.")
-@click.option("--cache-from", metavar="SPEC", multiple=True, help="buildx: import a cache.")
-@click.option("--secret", "secrets", metavar="id=NAME,src=FILE", multiple=True,
-              help="buildx: for RUN --mount=type=secret; or env=NAME.")  # fmt: skip
-@click.option("--wheel-mirror", default="", metavar="URL", help="Your own store of wheels.")
 @click.option("--source", default="", metavar="URL", help="Label: where the code is.")
 @click.option("--revision", default="", metavar="COMMIT", help="Label: which state of it.")
-@click.option("--source-date-epoch", type=click.IntRange(0, _LAST_SECOND), metavar="SECONDS",
-              envvar=["IMGCTL_SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH"],
-              help="Date of everything in the image; the base's date otherwise.")  # fmt: skip
 @click.option("--dist", type=click.Path(file_okay=False, path_type=Path), default="dist",
               show_default=True, help="Where results go.")  # fmt: skip
 @click.option("--full", is_flag=True, help="Fetch the base's layers too: a complete layout.")
@@ -132,7 +111,6 @@ def _requests(
 
 
 def _settings(matrix: Matrix, given: dict[str, Any], load: bool) -> Settings:
-    from builder.engines.buildx import BuildxOptions
     from builder.mirror import Mirror
     from builder.planning import Settings
 
@@ -140,15 +118,7 @@ def _settings(matrix: Matrix, given: dict[str, Any], load: bool) -> Settings:
         dist=given["dist"],
         choices=_choices(given),
         engine=given["engine"],
-        buildx=BuildxOptions(
-            dict(os.environ),
-            given["builder"],
-            given["network"],
-            given["no_cache"],
-            given["cache_to"],
-            given["cache_from"],
-            _secrets(given["secrets"]),
-        ),
+        buildx=buildx_options(given, no_cache=given["no_cache"]),
         mirror=Mirror.parse(given["base_mirror"]) if given["base_mirror"] else None,
         target=matrix.release(given["target_l4t"]) if given["target_l4t"] else None,
         wheel_mirror=given["wheel_mirror"],
@@ -164,46 +134,11 @@ def _choices(given: dict[str, Any]) -> Choices:
 
     return Choices(
         platform=Platform.parse(given["platform"]),
-        build_args=dict(_build_arg(text) for text in given["build_args"]),
+        build_args=build_arguments(given),
         source=given["source"],
         revision=given["revision"],
         created=given["source_date_epoch"],
     )
-
-
-def _secrets(given: tuple[str, ...]) -> tuple[str, ...]:
-    """The secrets as buildx takes them; raises BadInput for what names none."""
-    for text in given:
-        fields = dict(part.partition("=")[::2] for part in text.split(","))
-        source = fields.get("src") or fields.get("source")
-        if not fields.get("id") or set(fields) - {"id", "src", "source", "env", "type"}:
-            # Not shown: it may be the value.
-            raise BadInput(
-                "a --secret does not say which secret and where it is",
-                "",
-                "write id=NAME,src=FILE or id=NAME,env=VARIABLE, not the value itself",
-            )
-        if source and not Path(source).is_file():
-            raise BadInput(f"the secret's file {source} does not exist")
-        name = fields.get("env") or fields["id"]
-        if not source and name not in os.environ:
-            raise BadInput(f"--secret: the environment has no variable {name}")
-    return given
-
-
-def _build_arg(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name.isidentifier():
-        raise BadInput(f"{name!r} is not the name of a build argument", "", "write NAME=VALUE")
-    if not equals and name not in os.environ:
-        raise BadInput(f"--build-arg {name} has no value", "the environment has none either")
-    if _SECRET.search(name):
-        click.echo(
-            f"imgctl: --build-arg {name} stays readable in the image and in build.json; "
-            "--secret does not",
-            err=True,
-        )
-    return name, value if equals else os.environ[name]
 
 
 def _load(workshop: Workshop, outcome: Outcome) -> Outcome:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command(name="diff")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @registry_options
 @format_option
 def command(

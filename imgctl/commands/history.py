@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command(name="history")
 @click.argument("image")
 @click.option("--l4t", metavar="RELEASE", help="Only for this release.")
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @place_options
 @registry_options
 @format_option

@@ -14,7 +14,7 @@ from imgctl.releases_options import place_options
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Has the bases, instead of nvcr.io.")
 @click.option("--check", is_flag=True, help="Exit with 3 when there are any.")
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @place_options
 @registry_options
 @format_option

@@ -59,7 +59,7 @@ class _Flags:
 @click.option("--update", is_flag=True, help="Look tags up anew instead of taking the lock's word.")
 @click.option("--resolve", type=click.Choice(["platform", "index"]), default="platform",
               show_default=True, help="Pin one platform's manifest, or the index.")  # fmt: skip
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH to pin for.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="What to pin for.")
 @click.option("--lock", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The lock file.  [default: imgctl.lock.yaml]")  # fmt: skip
 @click.option("--no-lock", is_flag=True, help="Keep no lock file.")

@@ -33,7 +33,7 @@ T = TypeVar("T")
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Has the bases, instead of nvcr.io.")
 @click.option("--dist", type=click.Path(file_okay=False, path_type=Path), default="dist",
               show_default=True, help="Where builds are, and the result goes.")  # fmt: skip
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @place_options
 @registry_options
 @format_option

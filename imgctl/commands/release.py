@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgctl import __version__
+from imgctl.build_options import build_arguments, build_options, buildx_options
 from imgctl.options import RegistryFlags, base_tag_option, format_option, registry_options
 from imgctl.signing_options import KeyFlags, builder_id, key_options
 from registry.errors import BadInput, ImgctlError
@@ -44,10 +45,7 @@ if TYPE_CHECKING:
 @click.option("--allow-dirty", is_flag=True, help="Release what no commit holds.")
 @click.option("--base", "family", metavar="FAMILY", help="Base family.")
 @base_tag_option
-@click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Takes the place of nvcr.io.")
-@click.option("--engine", type=click.Choice(["auto", "buildx", "direct"]), default="auto",
-              show_default=True, help="As in `imgctl build`.")  # fmt: skip
-@click.option("--builder", default="", metavar="NAME", help="buildx: this builder.")
+@build_options
 @click.option("--harbor", metavar="HOST", help="The Harbor to release to.")
 @click.option("--registry", "plain", metavar="HOST[/PATH]", help="Or any other registry.")
 @click.option("--project", metavar="NAME", help="[default: algorithms on Harbor, else none]")
@@ -279,24 +277,27 @@ class _Run:
         return builds
 
     def _workshop(self, dist: Path) -> Workshop:
-        from builder.engines.buildx import BuildxOptions
         from builder.mirror import Mirror
         from builder.plan import Choices
         from builder.planning import Settings, Workshop
         from imgctl.catalogue import template_roots
         from registry.oci import Platform
 
-        source, mirror = self.source, self.given["base_mirror"]
+        source, mirror, target = self.source, self.given["base_mirror"], self.given["target_l4t"]
         settings = Settings(
             dist=dist,
             choices=Choices(
                 platform=Platform(),
+                build_args=build_arguments(self.given),
                 source=source.url if source else "",
                 revision=source.revision if source and not source.dirty else "",
+                created=self.given["source_date_epoch"],
             ),
             engine=self.given["engine"],
-            buildx=BuildxOptions(dict(os.environ), self.given["builder"]),
+            buildx=buildx_options(self.given),
             mirror=Mirror.parse(mirror) if mirror else None,
+            target=self.matrix.release(target) if target else None,
+            wheel_mirror=self.given["wheel_mirror"],
         )
         return Workshop(self.matrix, self.client, template_roots(), settings, self.progress)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--key", "keys", multiple=True, metavar="FILE", envvar="IMGCTL_PUBLIC_KEY",
               help="Check signatures against this public key.")  # fmt: skip
 @click.option("--base-mirror", metavar="HOST[/PREFIX]", help="Has the bases, instead of nvcr.io.")
-@click.option("--platform", default="linux/arm64", show_default=True, help="OS/ARCH.")
+@click.option("--platform", default="linux/arm64", show_default=True, help="Which platform.")
 @place_options
 @registry_options
 @format_option
