@@ -177,6 +177,7 @@ class _Run:
 
         from release.procedure import dry_run
 
+        self.given = {**self.given, "cache_to": ()}
         with tempfile.TemporaryDirectory(prefix="imgctl-") as folder:
             return dry_run(self.job, self._builds(self.job, Path(folder)), self.tags)
 

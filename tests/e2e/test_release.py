@@ -168,3 +168,17 @@ def test_a_version_below_the_last_and_no_git_are_refused(team: Team, tmp_path: P
     gone = team.run("release", "detector", "--version", "1.1.0")
     assert gone.code == 3
     assert "git repository" in gone.stderr
+
+
+def test_a_release_is_built_with_the_options_of_build(team: Team, crane: str) -> None:
+    refused = team.run("release", "detector", "--target-l4t", "r36.4.3")
+    assert refused.code == 3
+    assert "does not run on" in refused.stderr
+    wrong = team.run("release", "detector", "--build-arg", "1=2")
+    assert wrong.code == 2
+    team.run("release", "detector", "--source-date-epoch", "1700000000").check()
+    done = subprocess.run(
+        [crane, "config", f"{team.host}/team/detector:0.1.0"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["created"] == "2023-11-14T22:13:20Z"
