@@ -48,9 +48,11 @@ class RemoteBase:
         """
         try:
             raw = self.store.blob_bytes(self.manifest.config)
+            config = BaseConfig.parse(raw, self.manifest, str(self.source))
+            if not config.platform.architecture:
+                raise CorruptContent(f"the config of {self.source} names no architecture")
         except RegistryError as error:
             raise _explained(error, self.source) from error
-        config = BaseConfig.parse(raw, self.manifest, str(self.source))
         if not config.platform.matches(self.platform):
             raise Refused(
                 f"{self.source} is for {config.platform}, not {self.platform}",

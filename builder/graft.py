@@ -8,12 +8,12 @@ Spec: OCI image-spec v1.1, manifest.md and config.md; Docker image manifest v2 s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from builder.dates import timestamp
+from builder.dates import LAST_SECOND, timestamp
 from builder.layer import Layer
 from registry.errors import CorruptContent
 from registry.oci import (
@@ -27,6 +27,13 @@ from registry.oci import (
     canonical_json,
     sha256,
 )
+from registry.reference import is_digest
+
+# What later steps read of a `config` object, and how the image spec has it; null is as good as
+# nothing everywhere.
+_TEXTS = ("User", "WorkingDir", "StopSignal")
+_LISTS = ("Env", "Entrypoint", "Cmd", "Shell", "OnBuild")
+_SETS = ("Labels", "ExposedPorts", "Volumes")
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,15 @@ class BaseConfig:
             raise CorruptContent(f"the config of {name} is not a JSON object")
         rootfs = value.get("rootfs")
         diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        if not isinstance(diff_ids, list) or not all(isinstance(item, str) for item in diff_ids):
+        if not _is_list_of(diff_ids, str):
             raise CorruptContent(f"the config of {name} lists no diff_ids")
         if len(diff_ids) != len(manifest.layers):
             raise CorruptContent(
                 f"manifest and config of {name} do not belong together",
                 f"{len(manifest.layers)} layers in the manifest, {len(diff_ids)} in the config",
             )
-        for key, kind in (("config", dict), ("history", list)):
-            if not isinstance(value.get(key) or kind(), kind):
-                raise CorruptContent(f"`{key}` in the config of {name} is not what it should be")
+        for key in _malformed(value):
+            raise CorruptContent(f"`{key}` in the config of {name} is not what it should be")
         return cls(raw, value)
 
     @property
@@ -90,9 +96,10 @@ class BaseConfig:
         text = str(self.value.get("created") or "")
         try:
             date = datetime.fromisoformat(text)
-            return max(0, int(date.replace(tzinfo=date.tzinfo or UTC).timestamp()))
+            seconds = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp())
         except (ValueError, OverflowError):
             return 0
+        return min(max(0, seconds), LAST_SECOND)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -156,6 +163,29 @@ def graft(
     if annotations:
         manifest["annotations"] = dict(annotations)
     return Image(Document.of(manifest, kind), raw)
+
+
+def _malformed(config: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of an image config that are not of the type the spec gives them."""
+    for digest in config["rootfs"]["diff_ids"]:
+        if not is_digest(digest):
+            yield f"rootfs.diff_ids: {digest[:80]!r}"
+    if not _is_list_of(config.get("history") or [], dict):
+        yield "history"
+    settings = config.get("config") or {}
+    if not isinstance(settings, dict):
+        yield "config"
+        return
+    wrong = (
+        *(key for key in _TEXTS if not isinstance(settings.get(key) or "", str)),
+        *(key for key in _LISTS if not _is_list_of(settings.get(key) or [], str)),
+        *(key for key in _SETS if not isinstance(settings.get(key) or {}, dict)),
+    )
+    yield from (f"config.{key}" for key in wrong)
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def _history(step: Step, created: int) -> dict[str, Any]:

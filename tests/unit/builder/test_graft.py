@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from builder.dates import timestamp
 from builder.graft import BaseConfig, Image, Step, graft
 from builder.layer import Entry, Layer, write_layer
 from registry.errors import CorruptContent
@@ -124,11 +125,52 @@ def test_the_same_inputs_give_the_same_digest(layer: Layer) -> None:
         (b"{}", "no diff_ids"),
         (b'{"rootfs": {"diff_ids": [1, 2]}}', "no diff_ids"),
         (b'{"rootfs": {"diff_ids": ["sha256:x"]}}', "do not belong together"),
-        (b'{"rootfs": {"diff_ids": ["x", "y"]}, "config": 7}', "`config`"),
-        (b'{"rootfs": {"diff_ids": ["x", "y"]}, "history": {"a": 1}}', "`history`"),
+        (b'{"rootfs": {"diff_ids": ["x", "y"]}}', "`rootfs.diff_ids: 'x'`"),
     ],
 )
 def test_a_config_that_cannot_be_one_is_refused(raw: bytes, said: str) -> None:
     document, _ = base()
     with pytest.raises(CorruptContent, match=said):
         BaseConfig.parse(raw, document, "the base")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"config": 7}, "`config`"),
+        ({"config": {"Env": "A=1"}}, "`config.Env`"),
+        ({"config": {"Env": [1]}}, "`config.Env`"),
+        ({"config": {"Labels": ["a"]}}, "`config.Labels`"),
+        ({"config": {"WorkingDir": 5}}, "`config.WorkingDir`"),
+        ({"history": {"a": 1}}, "`history`"),
+        ({"history": ["a"]}, "`history`"),
+    ],
+)
+def test_a_config_with_a_field_of_another_type_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(CorruptContent, match=said):
+        base(**change)
+
+
+def test_fields_without_a_value_are_as_good_as_none() -> None:
+    empty = {"Env": None, "Labels": None, "OnBuild": None, "Volumes": None, "User": ""}
+    _, config = base(config=empty, history=None)
+    assert config.settings == empty
+    assert base(config=None)[1].settings == {}
+
+
+@pytest.mark.parametrize(
+    ("created", "seconds"),
+    [
+        ("2020-01-01T00:00:00Z", 1577836800),
+        ("2020-01-01T00:00:00.123456789+01:00", 1577833200),
+        ("0001-01-01T00:00:00Z", 0),
+        ("9999-12-31T23:59:59-23:59", 253402300799),
+        ("yesterday", 0),
+        (5, 0),
+        (None, 0),
+    ],
+)
+def test_the_date_of_a_base_is_one_that_can_be_written(created: object, seconds: int) -> None:
+    _, config = base(created=created)
+    assert config.created == seconds
+    assert timestamp(config.created).endswith("Z")
