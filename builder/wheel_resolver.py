@@ -3,8 +3,9 @@
     wheel_resolver.py ENVIRONMENT HELD REPORT pip-arguments…
 
 pip can be told another platform and Python version, but it still evaluates requirements' markers
-(`python_version < "3.9"`, `platform_machine == "aarch64"`) for the Python it runs on. Here they
-are evaluated for ENVIRONMENT (JSON, marker -> value). After pip has written its report (version 1,
+(`python_version < "3.9"`, `platform_machine == "aarch64"`), and the `Requires-Python` of what it
+found, for the Python it runs on. Here both are held against ENVIRONMENT (JSON, marker -> value).
+After pip has written its report (version 1,
 pip.pypa.io/en/stable/reference/installation-report), entries that only packages in HELD (JSON,
 canonical names; the base has them) asked for are taken out of it.
 """
@@ -48,6 +49,7 @@ def wanted(report: dict[str, Any], held: set[str], requirement: Callable[[str], 
 def main() -> None:
     """Resolve, then thin the report out; exits with pip's status."""
     from pip._internal.cli.main import main as pip
+    from pip._internal.commands.install import InstallCommand
     from pip._vendor.packaging import markers
     from pip._vendor.packaging.requirements import Requirement
 
@@ -56,6 +58,11 @@ def main() -> None:
     markers.default_environment = lambda: {**own(), **environment}
     if not markers.Marker("platform_machine == 'aarch64'").evaluate():
         sys.exit("this pip evaluates markers in a way imgctl does not know; install pip 23 to 26")
+    version = tuple(int(part) for part in environment["python_full_version"].split("."))
+    make = InstallCommand.make_resolver
+    InstallCommand.make_resolver = staticmethod(  # type: ignore[method-assign]
+        lambda *given, **named: make(*given, **{**named, "py_version_info": version})
+    )
     status = pip(sys.argv[4:])
     if status:
         sys.exit(status)

@@ -25,9 +25,16 @@ from builder.wheel_unpack import Scheme, wheel_entries
 from registry.errors import BadInput, CorruptContent, ImgctlError, Refused
 from registry.progress import Progress
 
-# The newest glibc that wheels for an Ubuntu release may ask for (2.N), by its Python.
-_GLIBC = {"3.6": 27, "3.8": 31, "3.10": 35, "3.12": 39}
+# By the Python of an Ubuntu release: its version in full, and the newest glibc (2.N) that wheels
+# may ask for.
+_UBUNTU = {
+    "3.6": ("3.6.9", 27),
+    "3.8": ("3.8.10", 31),
+    "3.10": ("3.10.12", 35),
+    "3.12": ("3.12.3", 39),
+}
 _OLDEST_GLIBC = 17
+_OF_BASE = "+base"  # marks the version that stands in for the base's own framework
 # Distributions that NVIDIA builds for the GPU and installs in its bases, and numpy, which they are
 # compiled against: a wheel from an index would put one without CUDA in their place.
 _HELD = {
@@ -98,7 +105,7 @@ def resolve_arguments(plan: BuildPlan, report: Path, find_links: str = "") -> li
         "install",
         "--dry-run",
         "--ignore-installed",
-        "--quiet",
+        "--progress-bar=off",
         f"--report={report}",
         f"--target={report.parent / 'nowhere'}",
         *target_arguments(python),
@@ -112,13 +119,13 @@ def resolve_arguments(plan: BuildPlan, report: Path, find_links: str = "") -> li
 def target_arguments(python: str) -> list[str]:
     """pip's options for CPython on an arm64 Ubuntu of the age of this Python."""
     plain = python.replace(".", "")
-    glibc = _GLIBC.get(python, min(_GLIBC.values()))
+    full, glibc = _ubuntu(python)
     platforms = [f"manylinux_2_{minor}_aarch64" for minor in range(glibc, _OLDEST_GLIBC - 1, -1)]
     abis = [f"cp{plain}", *([f"cp{plain}m"] if python in ("3.6", "3.7") else []), "abi3", "none"]
     return [
         "--only-binary=:all:",
         "--implementation=cp",
-        f"--python-version={python}",
+        f"--python-version={full}",
         *(f"--abi={abi}" for abi in abis),
         *(f"--platform={item}" for item in (*platforms, "manylinux2014_aarch64", "linux_aarch64")),
     ]
@@ -126,17 +133,23 @@ def target_arguments(python: str) -> list[str]:
 
 def marker_environment(python: str) -> dict[str, str]:
     """What requirements' markers (PEP 508) see on the base."""
+    full, _ = _ubuntu(python)
     return {
         "implementation_name": "cpython",
-        "implementation_version": f"{python}.0",
+        "implementation_version": full,
         "os_name": "posix",
         "platform_machine": "aarch64",
         "platform_python_implementation": "CPython",
         "platform_system": "Linux",
-        "python_full_version": f"{python}.0",
+        "python_full_version": full,
         "python_version": python,
         "sys_platform": "linux",
     }
+
+
+def _ubuntu(python: str) -> tuple[str, int]:
+    """(the version in full, N of glibc 2.N) of the Ubuntu that has this Python."""
+    return _UBUNTU.get(python, (f"{python}.0", min(glibc for _, glibc in _UBUNTU.values())))
 
 
 def held(plan: BuildPlan) -> set[str]:
@@ -213,8 +226,8 @@ def _links(plan: BuildPlan, folder: Path) -> list[str]:
     name, version = known
     links, constraint = folder / "base", folder / "base.txt"
     links.mkdir()
-    write_stand_in(links, name, f"{version}+base")
-    constraint.write_text(f"{name}=={version}+base\n", encoding="utf-8")
+    write_stand_in(links, name, f"{version}{_OF_BASE}")
+    constraint.write_text(f"{name}=={version}{_OF_BASE}\n", encoding="utf-8")
     return [f"--find-links={links}", f"--constraint={constraint}"]
 
 
@@ -251,6 +264,10 @@ def _pip(arguments: Sequence[str], environment: Mapping[str, str], plan: BuildPl
             sys.executable,
             "install pip into the same environment, or build with --engine buildx",
         )
+    framework = _framework(plan)
+    if framework and any("(constraint)" in line and _OF_BASE in line for line in said):
+        name, version = framework
+        errors = [f"the base's {name} {version} stays, and they ask for another"]
     raise BadInput(
         f"no wheels for {' '.join(plan.requirements)} on Python {plan.base.python}, aarch64",
         "; ".join(errors or said[-1:])[:400],

@@ -87,6 +87,7 @@ def test_the_installed_package_runs_on_aarch64(
     [
         ("greeter==2.0", "greeter==2.0"),  # there is one for PCs only
         ("nobody-made-this", "nobody-made-this"),
+        ("torch==2.9.0", "the base's torch 2.0 stays"),
     ],
 )
 def test_packages_without_a_wheel_for_the_base_are_named(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def names(report: list[dict[str, Any]], *base: str) -> set[str]:
 
 def test_wheels_are_asked_for_by_the_bases_python_and_age() -> None:
     arguments = target_arguments("3.8")
-    assert "--python-version=3.8" in arguments
+    # The whole version: there are packages for 3.8.1 and later.
+    assert "--python-version=3.8.10" in arguments
     assert "--only-binary=:all:" in arguments
     assert {"--abi=cp38", "--abi=abi3", "--abi=none"} < set(arguments)
     # Ubuntu 20.04 has glibc 2.31: nothing newer, everything older.
@@ -66,6 +68,7 @@ def test_markers_are_those_of_the_base_not_of_this_machine() -> None:
     values = marker_environment("3.8")
     assert values["platform_machine"] == "aarch64"
     assert values["python_version"] == "3.8"
+    assert values["python_full_version"] == "3.8.10"
     assert values["sys_platform"] == "linux"
 
 
@@ -157,6 +160,39 @@ def test_a_wheel_without_a_hash_is_not_trusted(tmp_path: Path) -> None:
     path.write_text(json.dumps({"install": [bare]}))
     with pytest.raises(CorruptContent, match="no sha256 for a"):
         read_report(path)
+
+
+def write_wheel(folder: Path, name: str, version: str, python: str) -> None:
+    """An empty wheel whose metadata says which Pythons it is for."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    metadata = (
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {python}\n"
+    )
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{info}/METADATA", metadata)
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+
+
+@pytest.mark.parametrize(
+    ("python", "taken"), [(">=3.8,<3.9", True), (">=3.8.1", True), ("<3.8", False)]
+)
+def test_what_a_package_asks_of_python_is_held_against_the_bases(
+    tmp_path: Path, python: str, taken: bool
+) -> None:
+    store = tmp_path / "store"
+    write_wheel(store, "imgctl_tool", "3.0", ">=3.11")  # fits the Python that runs the test
+    write_wheel(store, "imgctl_tool", "2.0", python)
+    write_wheel(store, "imgctl_tool", "1.0", ">=3.6")
+    plan = plans.plan(plans.remote(plans.put_base(tmp_path / "base")), "ENV A=1\n",
+                      requirements=("imgctl-tool",))  # fmt: skip
+    report = tmp_path / "report.json"
+    words = resolve_arguments(plan, report, str(store))
+    subprocess.run([*words, "--no-index"], check=True, timeout=60)
+    assert [wheel.version for wheel in read_report(report)] == ["2.0" if taken else "1.0"]
 
 
 def test_the_resolver_answers_for_the_base_with_the_pip_that_is_here(tmp_path: Path) -> None:
