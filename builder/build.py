@@ -41,6 +41,22 @@ class Outcome:
     seconds: float = 0.0
 
 
+Planned = tuple[Request, BuildPlan | ImgctlError]
+"""A request, and its plan or why it has none."""
+
+
+def plan_all(workshop: Workshop, requests: Sequence[Request]) -> list[Planned]:
+    """The plan of every request, in their order; one that has none does not stop the rest."""
+    workshop.read_ahead(requests)
+    found: list[Planned] = []
+    for request in requests:
+        try:
+            found.append((request, workshop.plan(request)))
+        except ImgctlError as error:
+            found.append((request, error))
+    return found
+
+
 def build_all(workshop: Workshop, requests: Sequence[Request]) -> list[Outcome]:
     """Build every request, in their order; one that fails does not stop the rest.
 

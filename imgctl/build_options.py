@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.dates import LAST_SECOND
 from imgctl.options import Command, with_options
 from registry.errors import BadInput
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 # Names of build arguments that should have been secrets.
 _SECRET = re.compile(r"passw|secret|token|api_?key|credential|private_?key", re.IGNORECASE)
-# RFC 3339 has four digits for the year.
-_LAST_SECOND = 253402300799
 
 
 def build_options(function: Command) -> Command:
@@ -39,7 +38,7 @@ def build_options(function: Command) -> Command:
         click.option("--secret", "secrets", metavar="id=NAME,src=FILE", multiple=True,
                      help="buildx: for RUN --mount=type=secret; or env=NAME."),
         click.option("--wheel-mirror", default="", metavar="URL", help="Your own store of wheels."),
-        click.option("--source-date-epoch", type=click.IntRange(0, _LAST_SECOND),
+        click.option("--source-date-epoch", type=click.IntRange(0, LAST_SECOND),
                      metavar="SECONDS", envvar=["IMGCTL_SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH"],
                      help="Date of everything in the image; the base's date otherwise."),
     )  # fmt: skip

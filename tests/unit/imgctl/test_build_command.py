@@ -208,3 +208,46 @@ def test_a_build_argument_that_looks_like_a_secret_is_warned_of(call: Call, mirr
     assert code == 0
     assert "--build-arg PYPI_TOKEN stays readable" in err
     assert err.count("imgctl:") == 1
+
+
+def write_definition(name: str, text: str) -> None:
+    folder = Path("images") / name
+    folder.mkdir(parents=True)
+    (folder / "image.yaml").write_text(text)
+
+
+def test_a_broken_definition_does_not_stop_the_other_images(call: Call, mirror: str) -> None:
+    write_definition("broken", "name: broken\n")
+    arguments = ("--l4t", "r35.2.1", "--base-mirror", mirror)
+    for asked in (("mnist", "broken"), ("--all",)):
+        code, out, err = call("build", *asked, *arguments)
+        assert code != 0
+        assert "mnist:1.0.0-l4t-r35.2.1  sha256:" in out
+        assert "failed    broken\n" in out
+        assert "broken:\nimgctl: images/broken/image.yaml has no `version`" in err
+    code, out, err = call("build", "mnist", "broken", "nobody", *arguments, "--format", "json")
+    assert code == 2
+    assert [item["image"] for item in json.loads(out)] == ["mnist", "broken", "nobody"]
+    assert "imgctl: 1 of 3 built, 2 failed" in err
+
+
+def test_alone_a_broken_definition_is_just_the_error(call: Call, mirror: str) -> None:
+    write_definition("broken", "name: broken\n")
+    code, out, err = call("build", "broken", "--l4t", "r35.2.1", "--base-mirror", mirror)
+    assert (code, out) == (2, "")
+    assert err.startswith("imgctl: images/broken/image.yaml has no `version`")
+
+
+def test_a_dry_run_of_several_tells_of_all(call: Call, mirror: str) -> None:
+    arguments = ("build", "mnist", "gpu-test", "--l4t", "r32.4.2", "--l4t", "r35.2.1",
+                 "--base-mirror", mirror, "--dry-run")  # fmt: skip
+    code, out, err = call(*arguments)
+    assert code == 1
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("image ")] == [
+        "mnist:1.0.0-l4t-r35.2.1", "gpu-test:1.0.0-l4t-r35.2.1",
+    ]  # fmt: skip
+    assert "mnist for r32.4.2:\nimgctl: cannot read the base" in err
+    assert "imgctl: 2 of 4 planned, 2 failed" in err
+    shown = json.loads(call(*arguments, "--format", "json")[1])
+    assert ["plan" in item for item in shown] == [False, True, False, True]
+    assert not Path("dist").exists()
