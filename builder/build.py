@@ -98,8 +98,11 @@ def engine_for(workshop: Workshop, plan: BuildPlan) -> Engine:
     wanted = "direct" if plan.requirements else settings.engine
     builder = None if wanted == "direct" else workshop.builder()
     if choose_engine(wanted, builder, plan.only_buildx()) == "direct":
+        if builder is not None and settings.buildx.builder:
+            # It was asked for by name: somebody should know why it is not used.
+            workshop.progress.say(f"{plan.name} is built directly: {builder.why}")
         return DirectEngine(lambda *given: _wheels(workshop, *given))
-    if builder and plan.method == "full" and builder.platforms and not builder.runs(plan.platform):
+    if builder and plan.method == "full" and not builder.can_run(plan.platform):
         raise ImgctlError(
             f"the builder {builder.name} cannot run steps for {plan.platform}",
             f"it offers {', '.join(map(str, builder.platforms))}",

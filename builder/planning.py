@@ -142,5 +142,7 @@ class Workshop:
         if only_buildx(parse(bare), named) is not None:
             return None
         wanted = self.settings.engine
-        direct = wanted == "direct" or (wanted == "auto" and not self.builder().usable)
+        direct = wanted == "direct" or (
+            wanted == "auto" and not self.builder().can_run(self.settings.choices.platform)
+        )
         return bare if direct else None

@@ -62,12 +62,15 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Parse `os/arch[/variant]`, other names of a processor included; raises BadInput."""
-        parts = text.split("/")
+        """Parse `os/arch[/variant]`, other names of a processor included; raises BadInput.
+
+        arm64/v8 is arm64, so that two spellings do not make two builds.
+        """
+        parts = text.lower().split("/")
         if not 2 <= len(parts) <= 3 or not all(parts):
             raise BadInput(f"{text!r} is not a platform", "", "write OS/ARCH, like linux/arm64")
         parts[1] = _ARCHITECTURES.get(parts[1], parts[1])
-        return cls(*parts)
+        return cls(*(parts[:2] if parts[1:] == ["arm64", "v8"] else parts))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Platform:

@@ -38,9 +38,13 @@ class Builder:
         """buildx's version to compare; taken for a new one when it did not say."""
         return _number(self.version) if self.version else (99,)
 
-    def runs(self, platform: Platform) -> bool:
-        """Whether RUN steps for a platform can be run, natively or emulated."""
-        return any(item.matches(platform) for item in self.platforms)
+    def can_run(self, platform: Platform) -> bool:
+        """Whether RUN steps for a platform can be run, natively or emulated, as far as is known.
+
+        A builder that has not been started names no platforms.
+        """
+        fits = not self.platforms or any(item.matches(platform) for item in self.platforms)
+        return self.usable and fits
 
 
 def inspect_builder(name: str, environment: Mapping[str, str]) -> Builder:

@@ -251,3 +251,47 @@ def test_a_dry_run_of_several_tells_of_all(call: Call, mirror: str) -> None:
     shown = json.loads(call(*arguments, "--format", "json")[1])
     assert ["plan" in item for item in shown] == [False, True, False, True]
     assert not Path("dist").exists()
+
+
+def put_docker(folder: Path, platforms: str) -> None:
+    """A `docker` whose builder named `farm` does not exist, and whose own is for platforms."""
+    path = folder / "docker"
+    path.parent.mkdir()
+    path.write_text(
+        "#!/bin/sh\n"
+        '[ "$2" = version ] && echo github.com/docker/buildx v0.29.1 && exit\n'
+        """[ "$3" = farm ] && echo 'ERROR: no builder "farm" found' && exit 1\n"""
+        f"printf 'Name: pc\\nDriver: docker-container\\nPlatforms: {platforms}\\n'\n"
+    )
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("platforms", "method"), [("linux/amd64", "wheels"), ("linux/amd64, linux/arm64", "full")]
+)
+def test_packages_come_as_wheels_where_the_builder_cannot_run_pip(
+    call: Call, mirror: str, tmp_path: Path, platforms: str, method: str
+) -> None:
+    put_docker(tmp_path / "empty", platforms)  # the only folder of PATH
+    write_definition(
+        "app",
+        "{name: app, version: 1.0.0, description: An app, bases: [l4t-pytorch], pip: [requests],"
+        " framework: pytorch, files: [], command: [app], workload: {kind: batch, gpus: 1}}\n",
+    )
+    code, out, err = call("build", "app", "--l4t", "r35.2.1", "--base-mirror", mirror, "--dry-run")
+    assert code == 0, err
+    assert f"method    {method}\n" in out
+
+
+def test_a_builder_asked_for_by_name_and_not_used_is_told_of(
+    call: Call, mirror: str, tmp_path: Path
+) -> None:
+    put_docker(tmp_path / "empty", "linux/amd64")
+    arguments = ("build", "mnist", "--l4t", "r35.2.1", "--base-mirror", mirror, "--builder", "farm")
+    code, out, err = call(*arguments)
+    assert code == 0
+    assert "built by direct" in out
+    assert err == 'mnist:1.0.0-l4t-r35.2.1 is built directly: no builder "farm" found\n'
+    code, out, err = call(*arguments, "--engine", "buildx", "--no-cache")
+    assert code == 1
+    assert 'no builder "farm" found' in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,10 @@ ABSENT = Builder("", why="there is no docker command", hint="install Docker")
 def test_a_daemon_with_the_containerd_store_is_usable() -> None:
     builder = parse_inspect(CONTAINERD, "", "0.29.1")
     assert builder.usable
-    assert builder.runs(Platform())
-    assert not builder.runs(Platform.parse("linux/riscv64"))
+    assert builder.can_run(Platform())
+    assert not builder.can_run(Platform.parse("linux/riscv64"))
+    assert replace(builder, platforms=()).can_run(Platform())
+    assert not replace(builder, usable=False).can_run(Platform())
 
 
 def test_a_daemon_that_cannot_write_layouts_says_what_to_turn_on() -> None:
