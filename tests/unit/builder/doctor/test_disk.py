@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -44,6 +45,31 @@ def test_dist_needs_the_layers_only_when_they_come_along() -> None:
     assert check_dist_disk(room(5), FIVE_GB, pulled=True).state == "failed"
     assert check_dist_disk(room(11), FIVE_GB, pulled=True).state == "ok"
     assert check_dist_disk(room(0.3), FIVE_GB, pulled=False).state == "ok"
+
+
+def test_a_dist_that_cannot_be_written_is_no_room() -> None:
+    check = check_dist_disk(Room(Path("/mnt"), 90 * GB, writable=False), None, pulled=False)
+    assert check.state == "failed"
+    assert check.says == "/mnt cannot be written"
+    assert "--dist" in check.remedies[0]
+
+
+def test_whether_a_folder_can_be_written_is_asked_of_the_system(tmp_path: Path) -> None:
+    assert room_at(tmp_path / "new" / "dist") == Room(tmp_path, ANY, True)
+
+
+def test_folders_that_are_hidden_from_us_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path.name == "hidden":
+            raise PermissionError
+        return real(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    assert room_at(tmp_path / "hidden").path == tmp_path
 
 
 @pytest.mark.parametrize(
