@@ -120,9 +120,10 @@ def _present(workshop: Workshop, plan: BuildPlan) -> BuildRecord | None:
     if record is None or not (settings.full and record.sparse):
         return record
     folder = output.folder_of(settings.dist, plan.image, plan.tag)
-    _fetch(workshop, plan, LayoutStore(folder))
-    complete = record.complete()
-    complete.save(folder)
+    with output.explained(folder):
+        _fetch(workshop, plan, LayoutStore(folder))
+        complete = record.complete()
+        complete.save(folder)
     return complete
 
 

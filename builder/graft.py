@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from builder.dates import LAST_SECOND, timestamp
 from builder.layer import Layer
@@ -184,7 +184,7 @@ def _malformed(config: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"config.{key}" for key in wrong)
 
 
-def _is_list_of(value: Any, kind: type) -> bool:
+def _is_list_of(value: Any, kind: type) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 

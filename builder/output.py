@@ -28,6 +28,9 @@ _AT_FDCWD = -100
 # Blobs up to this many bytes are hashed to see whether they are intact; of larger ones the size
 # must do, since an answer is wanted at once.
 _HASHED = 8 << 20
+# What the system says of a folder that was not well chosen.
+_NOT_THERE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENOENT)
+_TRIES = 5  # interruptions that cleaning up outlasts
 
 
 @dataclass(frozen=True)
@@ -47,25 +50,34 @@ def folder_of(dist: Path, image: str, tag: str) -> Path:
 def staging(dist: Path, image: str, tag: str) -> Iterator[Staging]:
     """A folder beside the result's place, gone afterwards whatever happened.
 
-    Raises ImgctlError when dist/ cannot be written.
+    Raises ImgctlError when dist/ cannot be written, BadInput when something else than a build is
+    in the result's place.
     """
     parent = dist / image
-    prefix = f".{tag}."
-    try:
+    with explained(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        root, lock = _claim(parent, prefix)
-    except OSError as error:
-        raise _unwritable(parent, error) from error
+        _check_place(folder_of(dist, image, tag))
+        prefix = f".{tag}."
+        try:
+            root, lock = _claim(parent, prefix)
+        except KeyboardInterrupt:
+            _sweep(parent, prefix)
+            raise
+        try:
+            (root / "scratch").mkdir()
+            yield Staging(root / "layout", root / "scratch")
+        finally:
+            _remove(root)
+            os.close(lock)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what the system says to those who write in a folder into an ImgctlError."""
     try:
-        (root / "scratch").mkdir()
-        yield Staging(root / "layout", root / "scratch")
+        yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise _unwritable(parent, error) from error
-        raise
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-        os.close(lock)
+        raise _unwritable(folder, error) from error
 
 
 def publish(made: Staging, target: Path) -> None:
@@ -123,6 +135,16 @@ def _same(store: LayoutStore, blob: Descriptor) -> bool:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest() == blob.digest
 
 
+def _check_place(target: Path) -> None:
+    """Raise BadInput where the result cannot be put by a rename."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise BadInput(
+            f"{target} is in the way of the result",
+            "it is a link" if target.is_symlink() else "it is a file",
+            "remove it, or choose another place with --dist DIR",
+        )
+
+
 def _claim(parent: Path, prefix: str) -> tuple[Path, int]:
     """A new folder, and a lock on it that nobody can come before."""
     guard = os.open(parent, os.O_RDONLY)
@@ -153,6 +175,19 @@ def _sweep(parent: Path, prefix: str) -> None:
             os.close(handle)
 
 
+def _remove(root: Path) -> None:
+    """Remove a folder and all in it, even when a second Ctrl-C comes meanwhile."""
+    interrupted = False
+    for _ in range(_TRIES):
+        try:
+            shutil.rmtree(root, ignore_errors=True)
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two folders in one step (Linux renameat2); False where the system cannot."""
     try:
@@ -171,6 +206,8 @@ def _unwritable(parent: Path, error: OSError) -> ImgctlError:
             why,
             "free some, or choose another place with --dist DIR",
         )
-    return BadInput(
-        f"cannot write to {parent}", why, "choose a folder you may write to with --dist DIR"
-    )
+    hint = "choose a folder you may write to with --dist DIR"
+    if error.errno in _NOT_THERE:
+        return BadInput(f"cannot write to {parent}", why, hint)
+    place = f"{error.filename}: " if error.filename else ""
+    return ImgctlError(f"cannot write to {parent}", f"{place}{why}", hint)

@@ -104,28 +104,31 @@ def target_name(plan: BuildPlan, taken: Container[str]) -> str:
 
 
 def target(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> dict[str, Any]:
-    """A plan as a bake target. Build arguments stand in the file, which only we can read."""
+    """A plan as a bake target. Build arguments stand in the file, which only we can read.
+
+    Whatever is the user's is made literal: bake takes strings for HCL templates.
+    """
     arguments = {**plan.build_args, "SOURCE_DATE_EPOCH": str(plan.created)}
     value: dict[str, Any] = {
-        "context": str(prepared.context.absolute()),
-        "dockerfile": str(prepared.dockerfile.absolute()),
-        "contexts": {str(plan.remote.reference): prepared.base_context},
+        "context": _literal(str(prepared.context.absolute())),
+        "dockerfile": _literal(str(prepared.dockerfile.absolute())),
+        "contexts": {str(plan.remote.reference): _literal(prepared.base_context)},
         "platforms": [str(plan.platform)],
-        "output": [output(prepared)],
+        "output": [_literal(output(prepared))],
         "args": {name: _literal(text) for name, text in arguments.items()},
         "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
     }
     if options.network:
-        value["network"] = options.network
+        value["network"] = _literal(options.network)
     if options.cache_to:
-        value["cache-to"] = list(options.cache_to)
+        value["cache-to"] = [_literal(text) for text in options.cache_to]
     if options.cache_from:
-        value["cache-from"] = list(options.cache_from)
+        value["cache-from"] = [_literal(text) for text in options.cache_from]
     if options.secrets:
-        value["secret"] = list(options.secrets)
+        value["secret"] = [_literal(text) for text in options.secrets]
     return value
 
 
 def _literal(text: str) -> str:
-    """Text that bake, which takes strings for HCL templates, leaves as it is."""
+    """Text that bake leaves as it is."""
     return text.replace("${", "$${").replace("%{", "%%{")

@@ -12,7 +12,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,11 @@ from registry.progress import Progress
 
 _PLACE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)$", re.MULTILINE)
 _STEP_NUMBER = re.compile(r"^\[[^\]]*\] ")
+_RUN_FLAG = re.compile(r"\s+--(?:mount|network|security)=\S+")
+_CRASH = "uncaught target signal"  # QEMU's own words
 _KEPT_LINES = 15
+_LONGEST = 4096  # characters of an unfinished line that are kept
+_NAME = 120  # characters of a step's name that are shown
 _SILENCE = 15.0  # seconds between two lines of what steps write
 _WIDTH = 160  # characters of such a line
 _WORTH_A_LINE = 2.0  # seconds of a step
@@ -31,11 +35,39 @@ _LARGE = 1 << 20  # bytes of a transfer worth a bar of its own
 
 @dataclass(frozen=True)
 class FailedStep:
-    """The step that broke the build: its instruction, BuildKit's error, its last output."""
+    """The step that broke the build: its instruction, BuildKit's error, its last output.
+
+    crash: the line in which QEMU said that it crashed, however long ago; empty if it did not.
+    """
 
     name: str
     error: str
     output: tuple[str, ...]
+    crash: str = ""
+
+
+@dataclass
+class _Output:
+    """What a step has written: its last lines, and one that is not finished yet."""
+
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
+    unfinished: str = ""
+    crash: str = ""
+
+    def add(self, text: str) -> str:
+        """Take the next piece; the last line of it, empty where it has none."""
+        *finished, rest = (self.unfinished + text).split("\n")
+        # Progress bars write over their line.
+        self.unfinished = rest.rpartition("\r")[2][-_LONGEST:]
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in finished if line.strip()]
+        self.lines.extend(lines)
+        self.crash = next((line for line in lines if _CRASH in line), self.crash)
+        return lines[-1] if lines else self.unfinished
+
+    def last(self) -> tuple[str, ...]:
+        """The last lines, the unfinished one among them."""
+        rest = (self.unfinished,) if self.unfinished.strip() else ()
+        return (*self.lines, *rest)[-_KEPT_LINES:]
 
 
 class BuildLog:
@@ -49,7 +81,7 @@ class BuildLog:
         self._names: dict[str, str] = {}
         self._open: set[str] = set()
         self._transfers: dict[str, int] = {}
-        self._output: dict[str, deque[str]] = {}
+        self._output: dict[str, _Output] = {}
         self._last_words: deque[str] = deque(maxlen=60)
         self.failed: FailedStep | None = None
 
@@ -96,15 +128,16 @@ class BuildLog:
         if shown and vertex.get("started") and not vertex.get("completed"):
             if key not in self._open:
                 self._open.add(key)
-                self._progress.start(key, name)
+                self._progress.start(key, _shortened(name))
         elif key in self._open:
             self._open.discard(key)
             self._progress.finish(key, _how_it_ended(vertex))
         error = str(vertex.get("error") or "")
         # Steps that were cancelled because another failed are not the cause.
         if error and "context canceled" not in error and self.failed is None:
-            output = tuple(self._output.get(key, ()))
-            self.failed = FailedStep(_STEP_NUMBER.sub("", name), error, output)
+            said = self._output.get(key, _Output())
+            step = _shortened(_STEP_NUMBER.sub("", name))
+            self.failed = FailedStep(step, error, said.last(), said.crash)
 
     def _status(self, status: dict[str, Any]) -> None:
         total, current = status.get("total") or 0, status.get("current") or 0
@@ -127,30 +160,36 @@ class BuildLog:
             text = base64.b64decode(log.get("data") or "").decode("utf-8", "replace")
         except ValueError:
             return
-        kept = self._output.setdefault(str(log.get("vertex")), deque(maxlen=_KEPT_LINES))
-        lines = [line for line in text.splitlines() if line.strip()]
-        kept.extend(lines)
+        line = self._output.setdefault(str(log.get("vertex")), _Output()).add(text)
         # A step may run for half an hour: where there are no bars, this shows that it does.
-        if lines and self._clock() - self._heard >= _SILENCE:
+        if line.strip() and self._clock() - self._heard >= _SILENCE:
             self._heard = self._clock()
-            self._progress.say(f"  | {lines[-1][:_WIDTH]}")
+            self._progress.say(f"  | {line[:_WIDTH]}")
 
 
 def explain(log: BuildLog, status: int) -> ImgctlError:
     """The error behind a buildx run that failed with an exit status."""
     failed = log.failed
     said = failed.error if failed else _reason(log.last_words)
-    everything = "\n".join([said, log.last_words, *(failed.output if failed else ())])
+    output = (failed.crash, *failed.output) if failed else ()
+    everything = "\n".join([said, log.last_words, *output])
     runs = failed is not None and failed.name.split(" ")[0] == "RUN"
     # What a step's own program could not reach is no trouble of the base.
     for pattern, kind, what, hint in _KNOWN if runs else (*_WITH_THE_BASE, *_KNOWN):
         if re.search(pattern, everything, re.IGNORECASE):
             return kind(what, _where(log, said), hint)
     if failed and runs:
-        tail = failed.output[-1] if failed.output else ""
-        why = f"{_where(log, said)}: {tail}" if tail else _where(log, said)
-        return ImgctlError(f"a step of the build failed: {failed.name[:120]}", why)
+        place = (f"Dockerfile line {log.line}",) if log.line else ()
+        why = ": ".join((*place, _outcome(said), *failed.output[-1:]))
+        hint = "what the step wrote last is above; `imgctl render` prints the Dockerfile"
+        return ImgctlError(f"a step of the build failed: {failed.name}", why, hint)
     return ImgctlError("buildx could not build the image", said or f"exit status {status}")
+
+
+def _shortened(name: str) -> str:
+    """A step's name on one line: of a RUN the command, without its mounts."""
+    text = " ".join(_RUN_FLAG.sub("", name).split())
+    return text if len(text) <= _NAME else f"{text[:_NAME]}…"
 
 
 def _how_it_ended(vertex: dict[str, Any]) -> str:
@@ -234,6 +273,12 @@ _KNOWN: tuple[tuple[str, type[ImgctlError], str, str], ...] = (
         ImgctlError,
         "this machine cannot run arm64 programs, and a step of the build needs it",
         f"install emulation: `{INSTALL}`; `imgctl doctor` checks it",
+    ),
+    (
+        r"failed to send write: .*no space left on device",  # what BuildKit sends us to be written
+        ImgctlError,
+        "there is no space left for the result of the build",
+        "free some, or choose another place with --dist DIR",
     ),
     (
         r"no space left on device",

@@ -7,6 +7,8 @@ what BuildKit put on top is then put on the base as its registry names it.
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from builder.engines.takeover import (
     settings_of,
 )
 from builder.plan import BuildPlan
-from registry.errors import Refused
+from registry.errors import BadInput, Refused
 from registry.layout import LayoutStore
 from registry.progress import Progress
 
@@ -99,10 +101,25 @@ def prepare(plan: BuildPlan, scratch: Path) -> Prepared:
     dockerfile.with_name("Dockerfile.dockerignore").write_text("# nothing\n", encoding="utf-8")
     if plan.method == "graft":
         # Its place is part of BuildKit's cache key only by digest, so a fresh folder is no loss.
-        base = f"oci-layout://{stub.absolute()}@{write_stub(plan.remote, stub)}"
+        base = f"oci-layout://{_stub_path(stub)}@{write_stub(plan.remote, stub)}"
     else:
         base = f"docker-image://{plan.remote.pinned}"
     return Prepared(context, dockerfile, base, scratch / "export")
+
+
+def _stub_path(stub: Path) -> str:
+    """The stub's path as an oci-layout source can name it, from where we (and buildx) run.
+
+    Raises BadInput where it cannot: buildx takes what follows `@` or `:` for a digest or tag.
+    """
+    path = os.path.relpath(stub)
+    if re.search("[@:]", path):
+        raise BadInput(
+            "buildx cannot work in a folder with @ or : in its name",
+            path,
+            "choose another one with --dist DIR, or build with --engine direct",
+        )
+    return path
 
 
 def command(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> list[str]:
@@ -141,7 +158,9 @@ def command(plan: BuildPlan, prepared: Prepared, options: BuildxOptions) -> list
 
 def output(prepared: Prepared) -> str:
     """The exporter: an OCI layout in a folder of our own."""
-    return f"type=oci,tar=false,dest={prepared.export}"
+    # A field of CSV, so quoted as CSV has it.
+    where = f"dest={prepared.export}".replace('"', '""')
+    return f'type=oci,tar=false,"{where}"'
 
 
 def environment(plan: BuildPlan, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -146,7 +146,9 @@ def test_a_config_that_cannot_be_one_is_refused(raw: bytes, said: str) -> None:
         ({"history": ["a"]}, "`history`"),
     ],
 )
-def test_a_config_with_a_field_of_another_type_is_refused(change: dict[str, Any], said: str) -> None:
+def test_a_config_with_a_field_of_another_type_is_refused(
+    change: dict[str, Any], said: str
+) -> None:
     with pytest.raises(CorruptContent, match=said):
         base(**change)
 

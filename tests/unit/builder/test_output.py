@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from builder import output
 from builder.engines.direct import DirectEngine
 from builder.plan import BuildPlan
 from builder.record import BuildRecord, record_of
-from registry.errors import BadInput
+from registry.errors import BadInput, ImgctlError
 from registry.progress import SILENT
 from tests.unit.builder import plans
 
@@ -139,3 +142,56 @@ def test_a_dist_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
         output.staging(tmp_path / "dist", "app", TAG),
     ):
         pytest.fail("there is nothing to write in")
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+def test_what_is_no_build_in_the_place_of_one_is_named_and_kept(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "app" / TAG
+    target.parent.mkdir()
+    if kind == "file":
+        target.write_text("mine")
+    else:
+        target.symlink_to(tmp_path if kind == "link" else tmp_path / "nowhere")
+    with pytest.raises(BadInput, match="in the way"), output.staging(tmp_path, "app", TAG):
+        pytest.fail("there is no place for a result")
+    assert names(tmp_path / "app") == [TAG]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, ImgctlError),
+        (errno.EACCES, BadInput),
+        (errno.EROFS, BadInput),
+        (errno.EIO, ImgctlError),
+        (errno.EMFILE, ImgctlError),
+    ],
+)
+def test_whatever_the_system_refuses_is_an_error_of_this_build(
+    tmp_path: Path, number: int, kind: type[ImgctlError]
+) -> None:
+    with (
+        pytest.raises(kind, match=str(tmp_path / "app")) as caught,
+        output.staging(tmp_path, "app", TAG),
+    ):
+        raise OSError(number, os.strerror(number), "some/file")
+    assert type(caught.value) is kind
+    assert os.strerror(number) in caught.value.why
+    assert names(tmp_path / "app") == []
+
+
+def test_a_second_interruption_does_not_stop_the_cleaning_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = shutil.rmtree, []
+
+    def remove(path: Path, ignore_errors: bool) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        real(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    with pytest.raises(KeyboardInterrupt), output.staging(tmp_path, "app", TAG):
+        raise KeyboardInterrupt
+    assert names(tmp_path / "app") == []

@@ -115,6 +115,54 @@ def test_a_step_that_fails_is_named_with_its_line_and_its_last_words() -> None:
     assert error.exit_code == 1
 
 
+def test_pieces_of_a_line_are_put_together() -> None:
+    log = BuildLog(SILENT)
+    log.feed(vertex("[1/2] RUN make", started="now"))
+    for piece in (
+        "first\n/bin/sh: 1: ",
+        "apt-get",
+        ": not found\n",
+        "10%\r50%\r",
+        "90%",
+        "\r\n",
+        "la",
+    ):
+        log.feed(said("[1/2] RUN make", piece))
+    log.feed(vertex("[1/2] RUN make", started="now", error=RUN_ERROR + "127"))
+    assert log.failed is not None
+    assert log.failed.output == ("first", "/bin/sh: 1: apt-get: not found", "90%", "la")
+
+
+def test_a_line_without_end_does_not_fill_the_memory() -> None:
+    log = BuildLog(SILENT)
+    for _ in range(100):
+        log.feed(said("[1/2] RUN make", "." * 1000))
+    log.feed(vertex("[1/2] RUN make", started="now", error=RUN_ERROR + "1"))
+    assert log.failed is not None
+    assert len("".join(log.failed.output)) < 10_000
+
+
+def test_a_crash_of_qemu_is_seen_however_much_is_written_after_it() -> None:
+    crash = "qemu: uncaught target signal 11 (Segmentation fault) - core dumped"
+    error = failed(
+        crash, *(f"dpkg: line {number}" for number in range(50)), error=RUN_ERROR + "100"
+    )
+    assert error.what.startswith("QEMU crashed")
+
+
+def test_of_a_run_the_command_is_shown_without_its_mounts() -> None:
+    progress = Noted()
+    name = "[2/3] RUN --mount=type=cache,id=x,target=/var/cache   --network=none   make     all"
+    log = BuildLog(progress)
+    log.feed(vertex(name, started="now"))
+    log.feed(vertex("[3/3] RUN " + "x" * 1000, started="now"))
+    assert progress.events[0] == "start [2/3] RUN make all"
+    assert len(progress.events[1]) < 150
+    error = failed(name=name, error=RUN_ERROR + "2")
+    assert error.what == "a step of the build failed: RUN make all"
+    assert error.why == "Dockerfile line 7: exit code: 2"
+
+
 def test_a_step_cancelled_because_of_another_is_not_the_cause() -> None:
     log = BuildLog(SILENT)
     log.feed(vertex("[a 1/2] RUN sleep", started="now", error="context canceled"))
@@ -129,6 +177,8 @@ def test_a_step_cancelled_because_of_another_is_not_the_cause() -> None:
          "tonistiigi/binfmt"),
         ("exec /bin/sh: exec format error", ImgctlError, "cannot run arm64", "imgctl doctor"),
         ("write /x: no space left on device", ImgctlError, "disk is full", "prune"),
+        ("failed to copy: failed to send write: rpc error: write /x: no space left on device",
+         ImgctlError, "no space left for the result", "--dist"),
         ("adding interface veth0 to bridge docker0 failed", ImgctlError, "network",
          "--network host"),
         ("granting entitlement network.host is not allowed", Refused, "--network host",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_a_graft_is_given_a_stub_and_a_full_build_the_pinned_base(tmp_path: Path
     graft = command(plan, prepare(plan, scratch(tmp_path)), OPTIONS)
     context = graft[graft.index("--build-context") + 1]
     assert context.startswith(
-        f"{plans.BASE.reference}=oci-layout://{tmp_path}/scratch/stub@sha256:"
+        f"{plans.BASE.reference}=oci-layout://{os.path.relpath(tmp_path)}/scratch/stub@sha256:"
     )
     full = plan_of(tmp_path / "full", "RUN make\n")
     words = command(full, prepare(full, scratch(tmp_path / "full")), OPTIONS)
@@ -45,6 +47,35 @@ def test_a_graft_is_given_a_stub_and_a_full_build_the_pinned_base(tmp_path: Path
     assert f"{plans.BASE.reference}=docker-image://{pinned}" in words
     assert "--platform=linux/arm64" in words
     assert "--provenance=false" in words
+
+
+def test_odd_folders_do_not_confuse_what_reads_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / 'a, b="c" ${d}'
+    odd.mkdir()
+    plan = plan_of(tmp_path, "COPY --link a.py /a\n")
+    prepared = prepare(plan, scratch(odd))
+    (option,) = (word for word in command(plan, prepared, OPTIONS) if word.startswith("--output="))
+    (fields,) = csv.reader([option.removeprefix("--output=")])
+    assert fields == ["type=oci", "tar=false", f"dest={odd}/scratch/export"]
+    value = json.dumps(target(plan, prepared, OPTIONS))
+    assert value.count("${") == value.count("$${") > 0
+
+
+def test_a_folder_that_buildx_cannot_name_is_bad_input_only_where_it_must_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "me@home:2"
+    made = odd / "scratch"
+    made.mkdir(parents=True)
+    plan = plan_of(tmp_path, "COPY --link a.py /a\n")
+    with pytest.raises(BadInput, match="with @ or :") as caught:
+        prepare(plan, made)
+    assert "--dist" in caught.value.hint
+    monkeypatch.chdir(odd)
+    Path("again").mkdir()
+    assert prepare(plan, Path("again")).base_context.startswith("oci-layout://again/stub@sha256:")
 
 
 def test_the_stub_has_the_bases_settings_and_nothing_in_it(tmp_path: Path) -> None:
