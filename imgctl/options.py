@@ -68,9 +68,18 @@ class RegistryFlags:
         config, environment = docker_config()
 
         def find(host: str) -> Credentials | None:
-            if host == login_host and self.username and self.password is not None:
+            if host != login_host or not self.username:
+                return credentials.find(host, config, environment)
+            if self.password is not None:
                 return credentials.Credentials(self.username, self.password)
-            return credentials.find(host, config, environment)
+            kept = credentials.find(host, config, environment)
+            if kept is None or kept.username not in ("", self.username):
+                raise BadInput(
+                    f"there is no password for {self.username!r} at {host}",
+                    f"Docker's login there is {kept.username!r}" if kept else "",
+                    f"add --password-stdin, or set {PASSWORD_VARIABLE}",
+                )
+            return kept
 
         return find
 

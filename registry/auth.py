@@ -260,12 +260,14 @@ class Authorizer:
         return Unauthorized(what, why, f"run: imgctl login {self.host}", status=401)
 
     def _wrong_password(self, credentials: Credentials) -> Unauthorized:
-        who = credentials.username or "the identity token"
         hint = shell_hint(credentials.username) or f"log in again: imgctl login {self.host}"
+        if credentials.identity_token:
+            what = f"{self.host} does not accept the identity token that Docker keeps for it"
+            return Unauthorized(what, "", hint, status=401)
         robot = credentials.username.startswith("robot$")
         why = "an account that has expired or is disabled is refused so too" if robot else ""
         return Unauthorized(
-            f"{self.host} does not accept the user name and password of {who!r}",
+            f"{self.host} does not accept the user name and password of {credentials.username!r}",
             why,
             hint,
             status=401,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from registry import credentials
 from registry.client import RegistryClient, RegistryOptions
 from registry.sandbox.memory import Contents, MemoryRegistry
 from registry.sandbox.server import serve
@@ -330,6 +331,23 @@ def test_a_wrong_password_is_told_as_such(
         code, _, err = call("push", "--registry", host, "--username", "ci")
     assert code == 1
     assert "does not accept the user name and password of 'ci'" in err
+
+
+def test_a_user_name_without_a_password_is_no_one_else_s_login(
+    call: Call, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's login there serves the user who is named, and no other."""
+    make_build(dist)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with serve(MemoryRegistry(credentials=("ci", "right"))) as host:
+        code, _, err = call("push", "--registry", host, "--username", "alice")
+        assert code == 2
+        assert f"there is no password for 'alice' at {host}" in err
+        credentials.save(host, credentials.Credentials("ci", "right"), tmp_path, {})
+        code, _, err = call("push", "--registry", host, "--username", "alice", "--dry-run")
+        assert code == 2
+        assert "Docker's login there is 'ci'" in err
+        assert call("push", "--registry", host, "--username", "ci", "--dry-run")[0] == 0
 
 
 def test_a_host_on_the_command_line_stands_before_the_settings_file(

@@ -307,6 +307,16 @@ def test_an_identity_token_is_exchanged_by_post() -> None:
         assert client.repository(server.host, "p/r").blob_exists(DIGEST)
 
 
+def test_a_refused_identity_token_is_told_as_such() -> None:
+    refused = Entry("POST", "/service/token", status=401)
+    with (
+        serve(*bearer_script()[::2], refused) as server,
+        client_for(Credentials(identity_token="secret")) as client,
+        pytest.raises(Unauthorized, match="does not accept the identity token"),
+    ):
+        client.repository(server.host, "p/r").blob_exists(DIGEST)
+
+
 # --- where a password may go ---
 
 
