@@ -5,6 +5,9 @@ and throws away what comes. httpcore sends a body to its end before it looks; on
 is the half minute, and with a large blob the connection's end. So every piece written is preceded
 by a look at the socket.
 
+What comes is read in larger pieces than httpcore asks for: beside hashing and storing a body, that
+is most of what a download costs.
+
 A file's bytes need not pass through this program: without TLS the kernel sends them by itself, for
 a quarter of the processor's time. As httpcore takes nothing but bytes, it is given as many zeros in
 their stead, and the stream that gets these to write sends what they stand for.
@@ -12,6 +15,7 @@ their stead, and the stream that gets these to write sends what they stand for.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -28,6 +32,8 @@ import httpx
 from registry.blobs import Chunk, Unread
 from registry.errors import CorruptContent
 
+_READ = 256 << 10  # bytes at most at a time; each time costs the interpreter as much as 64 KiB do
+_RECORD = 16 << 10  # bytes at most that TLS hands out at a time
 _PIECE = 128 << 10  # bytes between two looks
 _HEADERS = 8 << 10  # what is written in one go up to here is a request's head, not its body
 # File systems that the kernel cannot send from.
@@ -113,7 +119,11 @@ class _WatchfulStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._has_read = True
-        return self._inner.read(max_bytes, timeout)
+        data = self._inner.read(max(max_bytes, _READ), timeout)
+        sock = self._inner.get_extra_info("socket")
+        if isinstance(sock, ssl.SSLSocket) and len(data) == _RECORD:
+            return data + _more_records(sock)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         chunk = self._stand_ins.take()
@@ -181,6 +191,17 @@ def _send_file(sock: socket.socket, chunk: Unread, timeout: float | None) -> Unr
             raise _cut_short()
         chunk = chunk[count:]
     return chunk
+
+
+def _more_records(sock: ssl.SSLSocket) -> bytes:
+    """What has arrived besides, so that a large body is not handled record by record."""
+    sock.settimeout(0)
+    found: list[bytes] = []
+    # Whatever ends this early is met again by the next read.
+    with contextlib.suppress(OSError):
+        while len(found) < _READ // _RECORD and (record := sock.recv(_RECORD)):
+            found.append(record)
+    return b"".join(found)
 
 
 def _answered() -> httpcore.WriteError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import random
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography import x509
@@ -483,13 +484,17 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def tls_server(files: tuple[Path, Path], client_ca: Path | None = None) -> Iterator[str]:
+def tls_server(
+    files: tuple[Path, Path],
+    client_ca: Path | None = None,
+    handler: type[BaseHTTPRequestHandler] = _Empty,
+) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
     if client_ca is not None:
         context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
-    server = _QuietServer(("127.0.0.1", 0), _Empty)
+    server = _QuietServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -540,6 +545,43 @@ def test_that_loopback_speaks_tls_is_found_out_for_all_who_ask_at_once(
 def test_a_private_authority_by_ca_cert(authority: Authority) -> None:
     with tls_server(authority.server_files()) as host, client_for(ca_cert=authority.file) as client:
         client.ping(host)
+
+
+class _Large(_Empty):
+    """Answers with three megabytes; the first time, half of them and then nothing."""
+
+    content = random.Random(1).randbytes(3_000_000)
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        start = int(self.headers.get("Range", "bytes=0-").partition("=")[2].partition("-")[0])
+        self.asked.append(self.path)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        if start:
+            whole = len(self.content)
+            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+        self.end_headers()
+        if len(self.asked) == 1:
+            self.wfile.write(self.content[:1_500_000])
+            self.close_connection = True
+            return
+        self.wfile.write(self.content[start:])
+
+
+def test_a_large_body_comes_whole_over_tls_though_the_connection_breaks(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Large, "asked", [])
+    content = _Large.content
+    layer = Descriptor(OCI_LAYER_GZIP, sha256(content), len(content))
+    with (
+        tls_server(authority.server_files(), handler=_Large) as host,
+        client_for(ca_cert=authority.file) as client,
+        client.repository(host, "p/r").open_blob(layer) as chunks,
+    ):
+        assert b"".join(chunks) == content
+    assert len(_Large.asked) == 2
 
 
 def test_an_authority_instead_of_the_systems(authority: Authority) -> None:
