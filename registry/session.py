@@ -255,10 +255,12 @@ class Session:
         if _asks_for_tls(request, reply):
             return self._over_tls(request, _speaks_tls(request))
         if _may_ask_for_tls(request, reply):
+            no_tls = Unreachable(f"{self.host} speaks no TLS")
             try:
-                return self._over_tls(request, Unreachable(f"{self.host} speaks no TLS"))
-            except Unreachable:
-                pass  # it was what it seemed: a refusal
+                return self._over_tls(request, no_tls)
+            except Unreachable as error:
+                if error is not no_tls:  # but a certificate that is not trusted
+                    raise
         self._answered = self._scheme_known = True
         return reply
 

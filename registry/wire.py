@@ -120,7 +120,8 @@ class _WatchfulStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._has_read = True
         data = self._inner.read(max(max_bytes, _READ), timeout)
-        sock = self._inner.get_extra_info("socket")
+        # Not the socket: with TLS to a proxy, that one carries another TLS within.
+        sock = self._inner.get_extra_info("ssl_object")
         if isinstance(sock, ssl.SSLSocket) and len(data) == _RECORD:
             return data + _more_records(sock)
         return data

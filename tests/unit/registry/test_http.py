@@ -522,24 +522,42 @@ class _LikeGo(_QuietServer):
         request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n" + said)
 
 
-def test_that_loopback_speaks_tls_is_found_out_for_all_who_ask_at_once(
-    authority: Authority,
-) -> None:
+@contextmanager
+def like_go(authority: Authority) -> Iterator[str]:
     server = _LikeGo(("127.0.0.1", 0), _Empty)
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.context.load_cert_chain(*authority.server_files())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        with client_for(ca_cert=authority.file) as client:
-            repository = client.repository(f"127.0.0.1:{server.server_port}", "p/r")
-            tags = [f"v{number}" for number in range(8)]
-            found = work(repository.manifest_descriptor, tags, len(tags), threading.Event())
-        assert found == [None] * len(tags)
+        yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_that_loopback_speaks_tls_is_found_out_for_all_who_ask_at_once(
+    authority: Authority,
+) -> None:
+    with like_go(authority) as host, client_for(ca_cert=authority.file) as client:
+        repository = client.repository(host, "p/r")
+        tags = [f"v{number}" for number in range(8)]
+        found = work(repository.manifest_descriptor, tags, len(tags), threading.Event())
+    assert found == [None] * len(tags)
+
+
+@pytest.mark.parametrize("call", ["manifest_descriptor", "manifest"])
+def test_that_loopback_speaks_tls_that_is_not_trusted_is_told_as_that(
+    authority: Authority, call: str
+) -> None:
+    """A HEAD, whose refusal has no words, as well as a GET."""
+    with (
+        like_go(authority) as host,
+        client_for() as client,
+        pytest.raises(Unreachable, match="not to be trusted"),
+    ):
+        getattr(client.repository(host, "p/r"), call)("1.0")
 
 
 def test_a_private_authority_by_ca_cert(authority: Authority) -> None:
