@@ -23,6 +23,7 @@ from registry.challenge import (
     parse_challenges,
     parse_token,
     scope_strings,
+    why_unfit,
 )
 from registry.credentials import Credentials
 from registry.errors import CorruptContent, RegistryError, Unauthorized
@@ -123,7 +124,10 @@ class Authorizer:
             who = credentials.username or "the identity token"
             missing = needs
             if self._scheme == "bearer":
-                missing = needs - (self._token(needs).granted or frozenset())
+                token = self._token(needs)
+                missing = needs - (token.granted or frozenset())
+                if token.granted and not missing:
+                    return self._token_refused(token, doing, answer.message)
         said = answer.message
         named = _NAMED.search(said)
         if named and Permission(*named.groups()) in needs:
@@ -133,6 +137,18 @@ class Authorizer:
             f"{who} is not allowed to {doing}",
             f"missing permission: {scopes}" if scopes else said,
             project_hint(who, missing) or f"give {who} that permission, or log in as another user",
+            status=401,
+        )
+
+    def _token_refused(self, token: Token, doing: str, said: str) -> Unauthorized:
+        """A token that allows what was asked, fresh from its service, and is not taken."""
+        service = self._challenge.parameters.get("service", "")
+        why = why_unfit(token.value, service, time.time())
+        return Unauthorized(
+            f"{self.host} does not accept the token of its own token service to {doing}",
+            why or said,
+            "the clocks or the settings (service, issuer, certificate) of registry and token "
+            "service do not agree; its administrator can tell",
             status=401,
         )
 

@@ -30,6 +30,9 @@ class Permission(NamedTuple):
     action: str
 
 
+_SKEW = 60  # seconds that registries allow clocks to differ
+
+
 @dataclass(frozen=True)
 class Challenge:
     """One scheme (lower case) a server offers, with its parameters."""
@@ -93,15 +96,9 @@ def parse_token(value: Any, asked: frozenset[Permission], now: float) -> Token |
 
 def granted_by(token: str) -> frozenset[Permission] | None:
     """The permissions in a JWT's `access` claim, unverified; None when it is no such token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    access = claims.get("access") if isinstance(claims, dict) else None
-    if access is None and isinstance(claims, dict) and "access" in claims:
+    claims = _claims(token)
+    access = claims.get("access")
+    if access is None and "access" in claims:
         return frozenset()
     if not isinstance(access, list):
         return None
@@ -112,3 +109,33 @@ def granted_by(token: str) -> frozenset[Permission] | None:
             names = {"pull", "push", "delete"} if "*" in actions else set(map(str, actions))
             found.update(Permission(str(item.get("name", "")), action) for action in names)
     return frozenset(found)
+
+
+def why_unfit(token: str, service: str, now: float) -> str:
+    """What a JWT's own claims say against it; empty when nothing does.
+
+    service: what the registry calls itself. now: in seconds since 1970.
+    """
+    claims = _claims(token)
+    audience = claims.get("aud")
+    names = audience if isinstance(audience, list) else [audience]
+    if service and audience and service not in names:
+        return f"it is for {', '.join(map(str, names))[:80]}, and the registry is {service}"
+    begins, ends = claims.get("nbf"), claims.get("exp")
+    if isinstance(begins, int | float) and begins > now + _SKEW:
+        return f"it is valid only in {begins - now:.0f} s, by this machine's clock"
+    if isinstance(ends, int | float) and ends < now:
+        return f"it had expired {now - ends:.0f} s before, by this machine's clock"
+    return ""
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a JWT says, unverified; nothing when it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

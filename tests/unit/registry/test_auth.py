@@ -20,6 +20,7 @@ from registry.challenge import (
     parse_challenges,
     parse_token,
     scope_strings,
+    why_unfit,
 )
 from registry.client import RegistryClient, RegistryOptions
 from registry.credentials import Credentials
@@ -460,6 +461,31 @@ def test_a_missing_permission_with_a_token_is_named() -> None:
     assert isinstance(error, Unauthorized)
     assert "user is not allowed to push to" in error.what
     assert error.why == "missing permission: push on p/r"
+
+
+def test_a_token_that_allows_it_and_is_not_taken_is_no_missing_permission() -> None:
+    login = token_entry("good", query="service=harbor-registry")
+    error = refused_push(*harbor_tokens(jwt(("p/r", ["pull", "push"])), login))
+    assert isinstance(error, Unauthorized)
+    assert "does not accept the token" in error.what
+    assert "clocks" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"aud": "other"}, "it is for other, and the registry is harbor"),
+        ({"aud": ["other", "harbor"]}, ""),
+        ({"nbf": 1000 + 3600}, "it is valid only in 3600 s"),
+        ({"nbf": 1030, "exp": 2000}, ""),
+        ({"exp": 400}, "it had expired 600 s before"),
+        ({"exp": "soon", "aud": None}, ""),
+    ],
+)
+def test_what_speaks_against_a_token(claims: dict[str, object], why: str) -> None:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    assert why_unfit(f"head.{body}.signature", "harbor", 1000).startswith(why)
+    assert why_unfit("opaque", "harbor", 1000) == ""
 
 
 def test_a_password_the_token_service_refuses_is_tried_once() -> None:
