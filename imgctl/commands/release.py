@@ -17,6 +17,8 @@ from imgctl.signing_options import KeyFlags, builder_id, key_options
 from registry.errors import BadInput, ImgctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from semver import Version
 
     from builder.definition import ImageDefinition
@@ -100,7 +102,7 @@ def command(
         for run in runs:
             run.prepare(held)
         for run in runs:
-            result = run.dry() if given["dry_run"] else run.release()
+            result = run.dry() if given["dry_run"] else _resumable(run.release)
             results.append(result)
             if output_format != "json":
                 _print(result)
@@ -121,6 +123,17 @@ def _sealer(keys: KeyFlags) -> Sealer | None:
     from release.seal import Sealer
 
     return Sealer(keys.signer(), Maker(__version__, builder_id()), keys.forms)
+
+
+def _resumable(release: Callable[[], ReleaseRecord]) -> ReleaseRecord:
+    """Say how it goes on, where the registry went away meanwhile."""
+    from registry.errors import Unreachable
+
+    try:
+        return release()
+    except Unreachable as error:
+        error.hint = error.hint or "the same command again goes on where it stopped"
+        raise
 
 
 class _Run:
