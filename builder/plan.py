@@ -189,7 +189,11 @@ def make_plan(
     created = remote.config.created if choices.created is None else choices.created
     annotations = _annotations(definition, tag, release, remote, choices, created)
     parsed = parse(dockerfile)
-    blocked = obstacle(final_stage(parsed)) or beyond_stage(parsed, str(remote.reference))
+    blocked = (
+        obstacle(final_stage(parsed))
+        or beyond_stage(parsed, str(remote.reference))
+        or remote.config.settings.get("OnBuild")  # steps of the base's own, to be run on the base
+    )
     method: Method = "full" if blocked else "wheels" if wheels else "graft"
     return BuildPlan(
         image=definition.name,

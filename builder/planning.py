@@ -112,13 +112,12 @@ class Workshop:
         return answer
 
     def _answer(self, base: bases.BaseImage) -> RemoteBase | ImgctlError:
-        reference, choices = base.reference, self.settings.choices
+        reference = base.reference
         source = self.settings.mirror.of(reference) if self.settings.mirror else reference
         store = self.client.repository(source.host, source.repository)
         try:
-            remote = read_base(store, reference, source, choices.platform)
-            if choices.created is None:
-                _ = remote.config  # the plan will want its date
+            remote = read_base(store, reference, source, self.settings.choices.platform)
+            _ = remote.config  # the plan will want it
         except ImgctlError as error:
             return error
         return remote

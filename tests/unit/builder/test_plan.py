@@ -152,3 +152,11 @@ def test_a_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
     base = plans.remote(plans.put_base(tmp_path / "base"))
     with pytest.raises(BadInput, match="cannot be read"):
         make_plan(found, plans.RELEASE, plans.BASE, base, GRAFTED, Choices())
+
+
+def test_steps_that_a_base_brings_itself_are_run_on_the_base(tmp_path: Path) -> None:
+    settings = {"config": {"OnBuild": ["RUN make"]}}
+    base = plans.remote(plans.put_base(tmp_path / "base", config=settings))
+    wanted = definition(tmp_path)
+    plan = make_plan(wanted, plans.RELEASE, plans.BASE, base, GRAFTED, Choices(created=0))
+    assert plan.method == "full"
