@@ -29,7 +29,6 @@ def place_of(given: dict[str, Any], default_project: str = DEFAULT_PROJECT) -> P
 
     default_project: on Harbor, where none is named.
     """
-    from registry.harbor.projects import check_project
     from release.push import Place
 
     harbor, plain = _chosen(given)
@@ -39,6 +38,8 @@ def place_of(given: dict[str, Any], default_project: str = DEFAULT_PROJECT) -> P
             raise BadInput(f"{useless[0]} is for Harbor", f"{plain} is given with --registry",
                            f"write --harbor {plain} if it is one")  # fmt: skip
         return Place.parse(plain, given["project"] or "")
+    from registry.harbor.projects import check_project
+
     return Place.parse(harbor_host(harbor), check_project(given["project"] or default_project))
 
 
