@@ -6,6 +6,7 @@ Trust is the system's, plus `--ca-cert`, plus Docker's certs.d (`HOST[:PORT]/*.c
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from dataclasses import dataclass
@@ -43,8 +44,7 @@ class TlsContexts:
 
     def __call__(self, netloc: str) -> ssl.SSLContext:
         """The context for `host[:port]`; raises BadInput for a file that is no certificate."""
-        folders = [root / netloc for root in self._settings.certs_d]
-        folders = [folder for folder in folders if folder.is_dir()]
+        folders = self._own(netloc)
         key = netloc if folders else ""
         with self._lock:
             if key not in self._contexts:
@@ -53,7 +53,13 @@ class TlsContexts:
 
     def has_own(self, netloc: str) -> bool:
         """Whether certs.d has a folder for `host[:port]`: a sign that it speaks TLS."""
-        return any((root / netloc).is_dir() for root in self._settings.certs_d)
+        return bool(self._own(netloc))
+
+    def _own(self, netloc: str) -> list[Path]:
+        # os.path, which takes a folder that this user may not look into for none: /etc/docker is
+        # root's alone on some machines.
+        folders = (root / netloc for root in self._settings.certs_d)
+        return [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112
 
     def _make(self, folders: list[Path]) -> ssl.SSLContext:
         settings = self._settings

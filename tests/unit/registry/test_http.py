@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import random
 import socket
 import ssl
@@ -619,6 +620,24 @@ def test_docker_s_certificate_folders_with_a_client_certificate(authority: Autho
         (folder / "client.key").write_bytes(key.read_bytes())
         with client_for(certs_d=(authority.folder / "certs.d",)) as client:
             client.ping(host)
+
+
+def test_certificate_folders_that_may_not_be_looked_into_are_none(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = "/etc/docker/certs.d"
+    look = os.stat
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        # Whoever runs the tests may be root, whom no mode of a folder keeps out.
+        if str(path).startswith(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    options = {"trust_file": authority.file, "certs_d": (Path(closed),)}
+    with tls_server(authority.server_files()) as host, client_for(**options) as client:
+        client.ping(host)
 
 
 def tls_failure(host: str, **options: Any) -> Unreachable:
