@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+
+from imgctl import __version__
 
 
 def main() -> None:
     """Load the command line and run it; Ctrl-C ends it quietly also while it loads."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"imgctl {__version__}")  # nothing has to be loaded for it
+        return
     before = signal.getsignal(signal.SIGINT)
     if before == signal.default_int_handler:  # else it is ignored, as in a background job
         signal.signal(signal.SIGINT, _end)

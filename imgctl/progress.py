@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from registry.transfer import Tally
+    from registry.tally import Tally
 
 REFRESH = 0.1  # seconds between two drawings of the bars
 SIGN_OF_LIFE = 15.0  # seconds between two lines on the total where there are no bars

@@ -26,7 +26,8 @@ from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.reference import is_digest
 from registry.store import Store
-from registry.transfer import CopyOptions, CopyResult, Tally, choose_from, copy_document
+from registry.tally import Tally
+from registry.transfer import CopyOptions, CopyResult, choose_from, copy_document
 from registry.workers import work
 
 

@@ -20,7 +20,8 @@ from registry.oci import Descriptor, Document, Platform, platform_of
 from registry.origin import Origin
 from registry.progress import SILENT, Progress
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally, all_present, choose, estimate, send
+from registry.tally import Tally, all_present
+from registry.transfer import CopyOptions, choose, estimate, send
 from registry.workers import work
 
 RECORD_FILE = "push.json"

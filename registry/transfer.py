@@ -22,6 +22,7 @@ from registry.origin import Origin, RemoteStore, open_from, put_referrers, same_
 from registry.progress import SILENT, Progress
 from registry.reference import is_digest
 from registry.store import Store
+from registry.tally import Tally
 from registry.workers import Stopped, work
 
 # A blob up to this size is asked for and begun in one request: see _probe.
@@ -42,32 +43,6 @@ class CopyOptions:
     concurrency: int = 4
     referrers: bool = False
     dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many blobs and bytes were sent, mounted, and there before."""
-
-    sent: int = 0
-    mounted: int = 0
-    present: int = 0
-    sent_bytes: int = 0
-    mounted_bytes: int = 0
-    present_bytes: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(a + b for a, b in zip(self.values(), other.values(), strict=True)))
-
-    def values(self) -> tuple[int, ...]:
-        """The six numbers, in the order of the fields."""
-        return (
-            self.sent,
-            self.mounted,
-            self.present,
-            self.sent_bytes,
-            self.mounted_bytes,
-            self.present_bytes,
-        )
 
 
 @dataclass(frozen=True)
@@ -196,12 +171,6 @@ def send(
     if wanted is not None and not (options.referrers and wanted == root.digest):
         _put(job, root, wanted)
     return tally
-
-
-def all_present(document: Document) -> Tally:
-    """The tally of an image whose every blob the target has."""
-    sizes = {blob.digest: blob.size for blob in document.blobs() if not blob.is_foreign}
-    return Tally(present=len(sizes), present_bytes=sum(sizes.values()))
 
 
 def estimate(

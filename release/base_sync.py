@@ -23,7 +23,8 @@ from registry.progress import SILENT, Progress
 from registry.push import ReleaseTarget, check_read_back
 from registry.reference import Reference
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally, choose, send
+from registry.tally import Tally
+from registry.transfer import CopyOptions, choose, send
 
 
 @dataclass(frozen=True)

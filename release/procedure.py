@@ -29,7 +29,8 @@ from registry.push import (
 from registry.referrers import fallback_tag
 from registry.repository import Repository
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally, estimate, send
+from registry.tally import Tally
+from registry.transfer import CopyOptions, estimate, send
 from release.origins import neighbours, origins
 from release.push import Work, push_request, write_beside
 from release.record import ReleaseRecord, load_record

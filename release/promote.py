@@ -16,7 +16,8 @@ from registry.push import check_read_back
 from registry.reference import Reference
 from registry.remembered import Contents, Remembered
 from registry.store import Store
-from registry.transfer import CopyOptions, Tally, send
+from registry.tally import Tally
+from registry.transfer import CopyOptions, send
 from release.tags import TagScheme
 
 # From so many layers on it is looked for an image in the target that has them already.

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+from imgctl import __version__
 from imgctl.cli import STAGES, cli, command_modules
 from imgctl.output import run
 
@@ -189,8 +190,19 @@ def _chunks(terminal: FileIO) -> Iterator[bytes]:
 def test_ctrl_c_while_the_program_loads_ends_it_quietly(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     done = subprocess.run(
-        [sys.executable, "-m", "imgctl", "--version"],
+        [sys.executable, "-m", "imgctl", "--help"],
         capture_output=True, text=True, timeout=30, check=False,
         cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "imgctl: interrupted\n")
+
+
+def test_the_version_is_told_without_loading_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise SystemExit('click was loaded')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "imgctl", "--version"],
+        capture_output=True, text=True, timeout=30, check=False,
+        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"imgctl {__version__}\n"

@@ -25,7 +25,7 @@ from registry.push import (
     write_record,
 )
 from registry.store import Store
-from registry.transfer import Tally
+from registry.tally import Tally
 from tests.unit.registry.images import Neighbour, blob, chunks_of, put_image
 
 BASE, OURS = b"base" * 1000, b"ours"

@@ -18,7 +18,8 @@ from registry.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Document, Platform
 from registry.origin import Origin
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
-from registry.transfer import CopyOptions, Tally, copy, send
+from registry.tally import Tally
+from registry.transfer import CopyOptions, copy, send
 from registry.workers import Stopped, work
 from tests.unit.registry.images import Neighbour, blob, chunks_of, manifest, put_image
 
