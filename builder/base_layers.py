@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from registry.errors import ImgctlError, NotFound, RegistryError
+from registry.errors import NotFound, RegistryError
+from registry.files import check_room
 from registry.layout import LayoutStore
 from registry.oci import Descriptor
 from registry.progress import Progress
@@ -31,13 +31,8 @@ def fetch_layers(
         {item.digest: item for item in layers if not store.blob_exists(item.digest)}.values()
     )
     needed = sum(item.size for item in missing)
-    free = shutil.disk_usage(store.path).free
-    if needed > free:
-        raise ImgctlError(
-            f"the base's layers do not fit into {store.path}",
-            f"{needed} bytes are needed, {free} are free",
-            "free some space, or leave --full out: a push does not need it",
-        )
+    hint = "free some space, or leave --full out: a push does not need it"
+    check_room(store.path, needed, f"the base's layers do not fit into {store.path}", hint)
     stop = threading.Event()
     work(lambda item: _fetch(store, item, sources, progress, stop), missing, concurrency, stop)
 

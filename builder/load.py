@@ -18,7 +18,7 @@ from registry.combined import Names, combined_archive
 from registry.errors import ImgctlError, Unreachable
 from registry.layout import LayoutStore
 from registry.oci import Descriptor
-from registry.progress import Progress
+from registry.progress import Progress, counted
 from registry.store import Store
 
 
@@ -102,18 +102,12 @@ def _send(
     total = sum(blob.descriptor.size for blob in blobs)
     progress.start("load", f"{record.name} to Docker", total)
     try:
-        stream = _watched(archive(record, store, blobs), progress)
+        stream = counted(archive(record, store, blobs), "load", progress)
         for answer in client.api.load_image(stream):
             if isinstance(answer, dict) and answer.get("error") and not without_base:
                 raise ImgctlError("Docker did not load the image", str(answer["error"])[:300])
     finally:
         progress.finish("load")
-
-
-def _watched(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        progress.advance("load", len(chunk))
-        yield chunk
 
 
 def _client(environment: Mapping[str, str]) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import CorruptContent, Refused
+from deploy.workload import check_platform
+from registry.errors import CorruptContent
 from registry.oci import Platform
 from registry.reference import Reference
 
@@ -39,10 +40,7 @@ def look_up(client: RegistryClient, image: Reference) -> RemoteImage:
         document = repository.manifest(document.choose(Platform()).digest)
     config = _config(repository.blob_bytes(document.config))
     platform = Platform.from_json(config)
-    if not platform.matches(Platform()):
-        raise Refused(
-            f"{image} is for {platform}", "a Jetson runs linux/arm64", "build it for arm64"
-        )
+    check_platform(str(image), platform)
     labels = (config.get("config") or {}).get("Labels") or {}
     return RemoteImage(
         image.with_digest(image.digest or document.digest),

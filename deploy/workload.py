@@ -213,7 +213,8 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
                 "this imgctl knows schema 1",
                 "use the imgctl that wrote it, or push again",
             )
-        _check_platform(record)
+        platform = Platform.parse(str(record.get("platform") or Platform()))
+        check_platform(str(record["image"]), platform)
         tags = record["tags"]
         image = Reference.parse(f"{record['repository']}@{record['digest']}")
         workload = record.get("workload") or {}
@@ -232,13 +233,11 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput("the record is not a push record", f"field {error}", "push again") from error
 
 
-def _check_platform(record: Mapping[str, Any]) -> None:
-    platform = Platform.parse(str(record.get("platform") or Platform()))
+def check_platform(image: str, platform: Platform) -> None:
+    """Raise Refused for an image of another platform than a Jetson's; image: what it is called."""
     if not platform.matches(Platform()):
         raise Refused(
-            f"{record['image']} is for {platform}",
-            "a Jetson runs linux/arm64",
-            "build it for arm64",
+            f"{image} is for {platform}", "a Jetson runs linux/arm64", "build it for arm64"
         )
 
 

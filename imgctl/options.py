@@ -171,6 +171,14 @@ def format_option(function: Command) -> Command:
     return option(function)
 
 
+def stdin_text() -> str:
+    """All of stdin; raises BadInput when it is not UTF-8."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput("stdin is not UTF-8 text", str(error)) from error
+
+
 def parse_size(text: str) -> int:
     """Bytes from `1048576`, `64MiB`, `5.6GB`, `2G`; raises BadInput."""
     units = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}

@@ -13,6 +13,7 @@ import click
 from deploy.manifests import KINDS
 from deploy.workload import GPU_RESOURCE, KUBEEDGE, TARGETS, Mount, Toleration, Workload
 from imgctl.options import RegistryFlags
+from imgctl.push_options import DEFAULT_PROJECT
 from imgctl.signing_options import TrustFlags, trust_options
 from registry.errors import BadInput
 
@@ -137,10 +138,7 @@ def _flags(given: Mapping[str, Any], trust: TrustFlags | None) -> WorkloadFlags:
         "mounts": tuple(Mount.parse(item) for item in given["volume"]),
         "tolerations": tuple(Toleration.parse(item) for item in given["toleration"]),
     }
-    harbor, plain, project = given["harbor"], given["registry_host"], given["project"]
-    root = f"{harbor}/{project}" if harbor else plain or ""
-    if plain and project != "algorithms":
-        root = f"{plain}/{project}"
+    root = root_of(given["harbor"], given["registry_host"], given["project"])
     kinds = _kinds(given["kind"])
     return WorkloadFlags(
         kinds, given["dist"], root, given["offline"], own, given["kubesphere"], trust
@@ -193,7 +191,7 @@ _OPTIONS = (
                  show_default=True, help="Where builds are."),
     click.option("--harbor", metavar="HOST", help="Where an image not pushed yet will be."),
     click.option("--registry", "registry_host", metavar="HOST[/PATH]", help="Likewise."),
-    click.option("--project", default="algorithms", show_default=True, help="Harbor project."),
+    click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="Harbor project."),
     click.option("--offline", is_flag=True, help="Do not look a reference up in its registry."),
 )  # fmt: skip
 
@@ -206,6 +204,16 @@ def _kinds(asked: tuple[str, ...]) -> tuple[str, ...]:
         if kind not in KINDS:
             raise BadInput(f"unknown kind {kind!r}", "", f"one of {', '.join(KINDS)}, all")
     return tuple(split)
+
+
+def root_of(harbor: str | None, plain: str | None, project: str) -> str:
+    """`HOST/PROJECT` of --harbor, or HOST[/PATH] of --registry, with a project where one is named.
+
+    For an image that was not pushed; empty where neither is given.
+    """
+    if plain and project != DEFAULT_PROJECT:
+        return f"{plain}/{project}"
+    return f"{harbor}/{project}" if harbor else plain or ""
 
 
 def pairs(texts: tuple[str, ...], option: str) -> tuple[tuple[str, str], ...]:

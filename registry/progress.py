@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sized
+from typing import Protocol, TypeVar
+
+Part = TypeVar("Part", bound=Sized)
 
 
 class Progress(Protocol):
@@ -44,3 +47,10 @@ class SilentProgress:
 
 
 SILENT: Progress = SilentProgress()
+
+
+def counted(chunks: Iterable[Part], key: str, progress: Progress) -> Iterator[Part]:
+    """Pass chunks on, telling the length of each, in bytes, as progress of the task."""
+    for chunk in chunks:
+        progress.advance(key, len(chunk))
+        yield chunk

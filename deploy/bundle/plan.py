@@ -8,9 +8,9 @@ from typing import Any
 
 from builder.graft import BaseConfig
 from deploy.bundle.inventory import Inventory, chain_ids
+from deploy.workload import check_platform
 from registry.combined import Names
-from registry.errors import Refused
-from registry.oci import Descriptor, Document, Platform
+from registry.oci import Descriptor, Document
 from registry.origin import Origin
 from registry.reference import Reference
 
@@ -98,12 +98,7 @@ def plan_bundle(image: Image, devices: Sequence[Inventory]) -> BundlePlan:
 
     Raises Refused for another platform than a Jetson's.
     """
-    if not image.config.platform.matches(Platform()):
-        raise Refused(
-            f"{image.reference} is for {image.config.platform}",
-            "a Jetson runs linux/arm64",
-            "build it for arm64",
-        )
+    check_platform(str(image.reference), image.config.platform)
     diff_ids = image.config.diff_ids
     held = min((device.held(diff_ids) for device in devices), default=0)
     places = zip(image.manifest.layers, diff_ids, chain_ids(diff_ids), strict=True)

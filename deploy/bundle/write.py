@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +14,10 @@ from typing import Any
 from deploy.bundle.plan import BundlePlan
 from registry.blobs import Chunk, OpenChunks
 from registry.combined import combined_archive
-from registry.errors import ImgctlError
-from registry.files import replace_text
+from registry.files import aside, check_room, replace_text
 from registry.oci import Descriptor, canonical_json
 from registry.origin import open_from
-from registry.progress import Progress
+from registry.progress import Progress, counted
 
 BUNDLE_FILE = "bundle.json"
 INSTALLER = Path(__file__).parent.parent / "data" / "install.sh"
@@ -54,18 +50,21 @@ def write_bundle(plan: BundlePlan, archive: Path, progress: Progress) -> Bundle:
     Both are there whole or not at all. Blobs are streamed from where they are, and checked. Raises
     ImgctlError when the disk is too small, NotFound when a layer is nowhere to be had.
     """
-    _check_room(plan, archive)
+    needed = sum(item.size for item in plan.carried)
+    hint = "free some space, or leave out what the device has: --holds, --inventory"
+    check_room(archive.parent, needed, f"the bundle does not fit into {archive.parent}", hint)
     script = archive.with_suffix(".sh")
     blobs = [(item, _opener(plan, item, progress)) for item in plan.carried]
     extra = {BUNDLE_FILE: canonical_json(plan.to_json())}
     chunks = combined_archive(plan.image.manifest, plan.names, blobs, extra)
-    with _aside(archive) as aside:
-        size, digest = _write(aside, chunks)
+    with aside(archive) as new:
+        size, digest = _write(new, chunks)
         bundle = Bundle(plan, archive, script, size, digest)
         # The script first: without its archive it says what is missing; an archive without the
         # script, or with that of another, would be a riddle.
         replace_text(script, install_script(bundle), mode=0o755)
-        aside.replace(archive)
+        new.chmod(0o644)
+        new.replace(archive)
     return bundle
 
 
@@ -105,17 +104,11 @@ def _opener(plan: BundlePlan, blob: Descriptor, progress: Progress) -> OpenChunk
         progress.start(blob.digest, f"layer {blob.digest[7:19]}", blob.size)
         try:
             with open_from(plan.image.origins, blob) as chunks:
-                yield _counted(chunks, blob.digest, progress)
+                yield counted(chunks, blob.digest, progress)
         finally:
             progress.finish(blob.digest)
 
     return opened
-
-
-def _counted(chunks: Iterator[Chunk], key: str, progress: Progress) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield chunk
-        progress.advance(key, len(chunk))
 
 
 def _write(path: Path, chunks: Iterator[bytes]) -> tuple[int, str]:
@@ -126,27 +119,3 @@ def _write(path: Path, chunks: Iterator[bytes]) -> tuple[int, str]:
             digest.update(chunk)
             size += len(chunk)
     return size, digest.hexdigest()
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A new file in path's folder that is gone afterwards, unless it was renamed."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
-    aside.chmod(0o644)
-    try:
-        yield aside
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _check_room(plan: BundlePlan, archive: Path) -> None:
-    needed = sum(item.size for item in plan.carried)
-    free = shutil.disk_usage(archive.parent).free
-    if needed > free:
-        raise ImgctlError(
-            f"the bundle does not fit into {archive.parent}",
-            f"{needed} bytes are needed, {free} are free",
-            "free some space, or leave out what the device has: --holds, --inventory",
-        )

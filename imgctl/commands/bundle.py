@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from imgctl.options import RegistryFlags, format_option, registry_options
+from imgctl.options import RegistryFlags, format_option, registry_options, stdin_text
+from imgctl.push_options import DEFAULT_PROJECT
 from imgctl.signing_options import TrustFlags, trust_options
+from imgctl.workload_options import root_of
 
 if TYPE_CHECKING:
     from deploy.bundle.inventory import Inventory
@@ -34,7 +35,7 @@ BASE = "base"
               help="The link to the device, to tell how long it takes.")  # fmt: skip
 @click.option("--harbor", metavar="HOST", help="Where an image not pushed would be pulled from.")
 @click.option("--registry", "registry_host", metavar="HOST[/PATH]", help="Likewise.")
-@click.option("--project", default="algorithms", show_default=True, help="Harbor project.")
+@click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="Harbor project.")
 @click.option("--dist", type=click.Path(path_type=Path), default=Path("dist"), show_default=True,
               help="Where builds are.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be carried, and write nothing.")
@@ -82,7 +83,7 @@ def command(
     if image is None:
         raise click.UsageError("Which image? Name one, or ask for the device's --script.")
     speed = parse_link(link)
-    root = f"{harbor}/{project}" if harbor else registry_host or ""
+    root = root_of(harbor, registry_host, project)
     source = find_source(image, dist, root)
     others = [find_source(text, dist, root) for text in holds if text != BASE]
     devices = _devices(inventories)
@@ -112,8 +113,7 @@ def _devices(names: tuple[str, ...]) -> list[Inventory]:
     devices = []
     for name in names:
         if name == "-":
-            text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-            devices.append(parse_inventory(text, "stdin"))
+            devices.append(parse_inventory(stdin_text(), "stdin"))
         else:
             devices.append(parse_inventory(read_text(Path(name)), name))
     return devices or [Inventory()]

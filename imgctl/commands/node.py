@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from imgctl.options import format_option
+from imgctl.options import format_option, stdin_text
 from imgctl.uniform import WholeHelpGroup
 from registry.errors import BadInput, ImgctlError
 
@@ -84,7 +83,7 @@ def config(
         raise BadInput("--write needs a file to write", "", "name FILE, or leave --write out")
     if fresh or file == "-":
         path = None
-        edit = _edit(runtime, "" if fresh else _stdin(), wish, None)
+        edit = _edit(runtime, "" if fresh else stdin_text(), wish, None)
     else:
         path = Path(file) if file else DEFAULT_FILES[runtime]
         edit = _edit(runtime, read_text(path), wish, path)
@@ -140,7 +139,7 @@ def _facts(name: str) -> str:
     from deploy.node_files import read_text
 
     if name == "-":
-        return _stdin()
+        return stdin_text()
     if not Path(name).exists():
         raise BadInput(f"there is no file {name}", "", "collect facts: imgctl node check --script")
     return read_text(Path(name))
@@ -225,10 +224,3 @@ def _explain(edit: Edit) -> None:
         click.echo(f"  {note}", err=True)
     for warning in edit.warnings:
         click.echo(f"warning: {warning}", err=True)
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput("stdin is not UTF-8 text", str(error)) from error

@@ -16,18 +16,10 @@ from deploy.bundle.inventory import SCRIPT
 from tests.e2e.conftest import Imgctl
 from tests.e2e.support import bases
 from tests.e2e.support.engines import containerd, docker_engine
+from tests.e2e.support.hello import write_hello
 from tests.e2e.support.processes import PATH
 from tests.e2e.support.registries import RunningRegistry
 
-DEFINITION = """\
-name: hello
-version: 1.0.0
-bases: [l4t-pytorch]
-files:
-  - {source: hello.py, target: /opt/hello.py}
-command: [python3, /opt/hello.py]
-"""
-PROGRAM = 'import os\n\nprint("hello from", os.uname().machine)\n'
 KINDS = ("docker", "docker-containerd-store", "containerd")
 
 
@@ -100,10 +92,7 @@ def device_of(kind: str) -> Iterator[Device]:
 @pytest.fixture
 def pushed(imgctl: Imgctl, tmp_path: Path, base_image: RunningRegistry) -> str:
     """An image built and pushed from the test's folder; its name with the tag."""
-    folder = tmp_path / "images/hello"
-    folder.mkdir(parents=True)
-    (folder / "image.yaml").write_text(DEFINITION)
-    (folder / "hello.py").write_text(PROGRAM)
+    write_hello(tmp_path)
     imgctl("build", "hello", "--l4t", "r35.2.1", "--engine", "direct",
            "--base-mirror", base_image.host).check()  # fmt: skip
     printed = imgctl("push", "--registry", f"{base_image.host}/bundle").check().stdout

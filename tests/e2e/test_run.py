@@ -12,25 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Imgctl, Result
+from tests.e2e.support.hello import write_hello
 from tests.e2e.support.interrupt import start
 from tests.e2e.support.processes import run_quietly
 from tests.e2e.support.registries import RunningRegistry
 
-DEFINITION = """\
-name: hello
-version: 1.0.0
-bases: [l4t-pytorch]
-files:
-  - {source: hello.py, target: /opt/hello.py}
-command: [python3, /opt/hello.py]
-"""
-SCRIPT = """\
-import os
-import sys
-
-print("hello from", os.uname().machine, *sys.argv[1:])
-sys.exit(len(sys.argv) - 1)
-"""
 # containerd of the engine that `scripts/engine.sh` starts.
 SOCKET = "/var/lib/imgctl-engine/exec/containerd/containerd.sock"
 
@@ -50,10 +36,7 @@ class Pushed:
 def hello(
     imgctl: Imgctl, tmp_path: Path, base_image: RunningRegistry, engine: str
 ) -> Iterator[Pushed]:
-    folder = tmp_path / "images/hello"
-    folder.mkdir(parents=True)
-    (folder / "image.yaml").write_text(DEFINITION)
-    (folder / "hello.py").write_text(SCRIPT)
+    write_hello(tmp_path)
     imgctl("build", "hello", "--l4t", "r35.2.1", "--engine", "direct",
            "--base-mirror", base_image.host).check()  # fmt: skip
     pinned = imgctl("push", "--registry", f"{base_image.host}/run").check().stdout.strip()

@@ -157,3 +157,10 @@ def test_the_inventory_script_is_printed(call: Call) -> None:
     code, out, _ = call("bundle", "--script")
     assert code == 0
     assert out.startswith("#!/bin/sh\n")
+
+
+def test_a_project_counts_on_any_registry(built: Path, call: Call) -> None:
+    for flag in ("--harbor", "--registry"):
+        arguments = ("bundle", "mnist", flag, "local-harbor.com", "--project", "team", "--dry-run")
+        _, out, _ = call(*arguments)
+        assert out.startswith(f"local-harbor.com/team/mnist:{TAG}@")

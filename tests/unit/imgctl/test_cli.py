@@ -187,22 +187,23 @@ def _chunks(terminal: FileIO) -> Iterator[bytes]:
             return
 
 
-def test_ctrl_c_while_the_program_loads_ends_it_quietly(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "imgctl", "--help"],
+def run_with_click(folder: Path, click_py: str, argument: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, where click is something else."""
+    (folder / "click.py").write_text(click_py)
+    return subprocess.run(
+        [sys.executable, "-m", "imgctl", argument],
         capture_output=True, text=True, timeout=30, check=False,
-        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(folder)},
     )  # fmt: skip
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_quietly(tmp_path: Path) -> None:
+    interrupts = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    done = run_with_click(tmp_path, interrupts, "--help")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "imgctl: interrupted\n")
 
 
 def test_the_version_is_told_without_loading_the_command_line(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("raise SystemExit('click was loaded')\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "imgctl", "--version"],
-        capture_output=True, text=True, timeout=30, check=False,
-        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    done = run_with_click(tmp_path, "raise SystemExit('click was loaded')\n", "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"imgctl {__version__}\n"
