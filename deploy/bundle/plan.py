@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from builder.graft import BaseConfig
 from deploy.bundle.inventory import Inventory, chain_ids
 from deploy.workload import check_platform
 from registry.combined import Names
+from registry.errors import BadInput
+from registry.layout_index import REF_NAME
 from registry.oci import Descriptor, Document
 from registry.origin import Origin
-from registry.reference import Reference
+from registry.reference import Reference, is_tag
 
 SCHEMA = 1
 
@@ -21,7 +23,7 @@ SCHEMA = 1
 class Image:
     """An image to be delivered.
 
-    reference: where pods pull it from, with tag and digest. origins: where its blobs may be had.
+    reference: where pods pull it from, with digest. origins: where its blobs may be had.
     """
 
     reference: Reference
@@ -53,7 +55,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class BundlePlan:
-    """An image and which of its layers are carried."""
+    """An image, its reference with a tag, and which of its layers are carried."""
 
     image: Image
     layers: tuple[Layer, ...]
@@ -96,11 +98,25 @@ class BundlePlan:
 def plan_bundle(image: Image, devices: Sequence[Inventory]) -> BundlePlan:
     """The plan to bring an image to devices with these inventories, what all hold left out.
 
-    Raises Refused for another platform than a Jetson's.
+    Raises Refused for another platform than a Jetson's, BadInput for an image that has no tag to be
+    called by on the device.
     """
     check_platform(str(image.reference), image.config.platform)
+    image = replace(image, reference=_named(image))
     diff_ids = image.config.diff_ids
     held = min((device.held(diff_ids) for device in devices), default=0)
     places = zip(image.manifest.layers, diff_ids, chain_ids(diff_ids), strict=True)
     layers = (Layer(*place, number >= held) for number, place in enumerate(places))
     return BundlePlan(image, tuple(layers))
+
+
+def _named(image: Image) -> Reference:
+    """The reference with tag and digest; our own builds carry their tag with them."""
+    tag = image.reference.tag or image.manifest.annotations.get(REF_NAME, "")
+    if not is_tag(tag):
+        raise BadInput(
+            f"{image.reference} has no tag",
+            "Docker on the device calls an image by its tag",
+            "name it as REPOSITORY:TAG or REPOSITORY:TAG@sha256:…",
+        )
+    return image.reference.with_tag(tag).with_digest(image.manifest.digest)

@@ -13,10 +13,9 @@ from deploy.records import find_record, is_reference
 from registry.client import RegistryClient
 from registry.errors import BadInput, NotFound
 from registry.layout import LayoutStore
-from registry.layout_index import REF_NAME
-from registry.oci import Document, Platform
+from registry.oci import Platform
 from registry.origin import Origin
-from registry.reference import Reference, is_tag
+from registry.reference import Reference
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -66,8 +65,7 @@ def find_source(text: str, dist: Path, root: str = "") -> Source:
 def read_image(source: Source, client: RegistryClient) -> Image:
     """Manifest and config of an image, from the first place that has them.
 
-    Of an index, a Jetson's image is taken. Raises NotFound when no place has it, BadInput when it
-    has no tag to be called by on the device.
+    Of an index, a Jetson's image is taken. Raises NotFound when no place has it.
     """
     origins = source.origins(client)
     target = source.reference.target
@@ -82,7 +80,7 @@ def read_image(source: Source, client: RegistryClient) -> Image:
             manifest = origin.store.manifest(manifest.choose(Platform()).digest)
         raw = origin.store.blob_bytes(manifest.config)
         config = BaseConfig.parse(raw, manifest, str(source.reference))
-        return Image(_named(source.reference, manifest), manifest, config, origins)
+        return Image(source.reference.with_digest(manifest.digest), manifest, config, origins)
     sought = " and in ".join(str(origin.store) for origin in origins if origin.holds(target))
     raise NotFound(f"{source.reference} is nowhere to be had", f"it is missing in {sought}")
 
@@ -107,15 +105,3 @@ def layers_of_base(image: Image, client: RegistryClient, source: Source) -> tupl
     store = client.repository(base.host, base.repository)
     manifest = store.manifest(base.target)
     return BaseConfig.parse(store.blob_bytes(manifest.config), manifest, str(base)).diff_ids
-
-
-def _named(reference: Reference, manifest: Document) -> Reference:
-    """The reference with tag and digest; our own builds carry their tag with them."""
-    tag = reference.tag or manifest.annotations.get(REF_NAME, "")
-    if not is_tag(tag):
-        raise BadInput(
-            f"{reference} has no tag",
-            "Docker on the device calls an image by its tag",
-            "name it as REPOSITORY:TAG or REPOSITORY:TAG@sha256:…",
-        )
-    return reference.with_tag(tag).with_digest(manifest.digest)

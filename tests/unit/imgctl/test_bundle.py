@@ -14,8 +14,11 @@ import pytest
 from deploy.bundle.inventory import chain_ids
 from registry.archive import ArchiveStore
 from registry.client import RegistryClient, RegistryOptions
+from registry.layout import LayoutStore
+from registry.origin import Origin
 from registry.sandbox.memory import MemoryRegistry
 from registry.sandbox.server import serve
+from registry.transfer import copy
 from tests.unit.imgctl.builds import BASE_LAYER, layer, make_build, put_base
 from tests.unit.imgctl.records import TAG, Call, push_record, put
 
@@ -164,3 +167,27 @@ def test_a_project_counts_on_any_registry(built: Path, call: Call) -> None:
         arguments = ("bundle", "mnist", flag, "local-harbor.com", "--project", "team", "--dry-run")
         _, out, _ = call(*arguments)
         assert out.startswith(f"local-harbor.com/team/mnist:{TAG}@")
+
+
+@pytest.fixture
+def untagged(built: Path) -> str:
+    """The built image in a registry, by a reference without a tag; no annotation tells one."""
+    sources = json.loads((built / "build.json").read_text())["base"]["sources"]
+    host = sources[0]["host"]
+    store = LayoutStore(built)
+    with RegistryClient(RegistryOptions()) as client:
+        copied = copy(store, client.repository(host, "other/thing"), TAG,
+                      origins=[Origin(client.repository(host, "nvidia/l4t-base"))])  # fmt: skip
+    return f"{host}/other/thing@{copied.descriptor.digest}"
+
+
+def test_what_a_device_holds_needs_no_tag(built: Path, call: Call, untagged: str) -> None:
+    code, _, err = create(call, "--holds", untagged, "--dry-run")
+    assert (code, "0 of 2 layers carried" in err) == (0, True), err
+
+
+def test_what_is_carried_needs_one(call: Call, untagged: str, tmp_path: Path) -> None:
+    code, out, err = call("bundle", untagged)
+    assert (code, out) == (2, "")
+    assert "has no tag" in err
+    assert not list(tmp_path.glob("*.tar"))
